@@ -1,0 +1,88 @@
+"""GLASS local anomaly synthesis (LAS): a texture blended into an OK image inside a Perlin mask.
+
+Chen, Luo, Lv, Zhang, "A Unified Anomaly Synthesis Strategy with Gradient Ascent", ECCV 2024, arXiv 2407.09359,
+section 3.3; recipe as in the repository cqylunlun/GLASS:
+
+    x_las = x (1 - m) + m [(1 - beta) x' + beta x],   beta ~ N(0.5, 0.1) clipped to [0.2, 0.8]
+
+Here the images run through the production PatchCore like any part. That use is ours, not the paper's: GLASS trains a
+discriminator on them. Registered twice, because the two texture sources give different evidence: the product's own
+texture is the hard case, a foreign texture the easy end.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ias_core.errors import ShapeError
+from ias_core.synthesis.base import SyntheticDefects, synthesizers
+from ias_core.synthesis.perlin import glass_mask
+from ias_core.synthesis.textures import augment, foreign_texture, own_texture
+
+
+def _local_anomalies(
+    images: np.ndarray, *, method: str, own: bool, count: int, seed: int, beta_mean: float, beta_std: float
+) -> SyntheticDefects:
+    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2] or len(images) == 0:
+        raise ShapeError(f"expected images (n, s, s, 3) with n >= 1, got shape {images.shape}")
+    if count < 1:
+        raise ShapeError(f"expected at least 1 synthetic NG, got {count}")
+    size = images.shape[1]
+    out = np.empty((count, size, size, 3), np.float32)
+    masks = np.empty((count, size, size), bool)
+    betas = np.empty(count, np.float32)
+    textures = []
+    parents = np.arange(count) % len(images)
+    grey = bool((images[..., 0] == images[..., 1]).all() and (images[..., 1] == images[..., 2]).all())
+    for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
+        rng = np.random.default_rng(child)
+        x = images[parents[i]]
+        masks[i] = m = glass_mask(size, rng)
+        texture, name = own_texture(images, rng) if own else foreign_texture(size, rng)
+        if grey:  # a grey camera cannot see a colour
+            texture = np.repeat(texture.mean(2, keepdims=True), 3, 2)
+        textures.append(name)
+        beta = betas[i] = np.clip(rng.normal(beta_mean, beta_std), 0.2, 0.8)
+        blended = (1 - beta) * augment(texture, rng) + beta * x
+        out[i] = np.where(m[..., None], blended, x)
+    return SyntheticDefects(out, masks, parents, method, 1 - betas, tuple(textures), seed)
+
+
+@synthesizers.register("glass-las-own")
+@dataclass(frozen=True, slots=True)
+class GlassLocalOwn:
+    """LAS with the product's own texture.  Family: feature-space paper, image-space part.  Space: image."""
+
+    beta_mean: float = field(default=0.5, metadata={"min": 0.2, "max": 0.8})  # share of the OK image that stays
+    beta_std: float = field(default=0.1, metadata={"min": 0.0, "max": 0.3})
+
+    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
+        return _local_anomalies(
+            images,
+            method="glass-las-own",
+            own=True,
+            count=count,
+            seed=seed,
+            beta_mean=self.beta_mean,
+            beta_std=self.beta_std,
+        )
+
+
+@synthesizers.register("glass-las-foreign")
+@dataclass(frozen=True, slots=True)
+class GlassLocalForeign:
+    """LAS with textures made here (the published code uses DTD).  Family: as above.  Space: image."""
+
+    beta_mean: float = field(default=0.5, metadata={"min": 0.2, "max": 0.8})
+    beta_std: float = field(default=0.1, metadata={"min": 0.0, "max": 0.3})
+
+    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
+        return _local_anomalies(
+            images,
+            method="glass-las-foreign",
+            own=False,
+            count=count,
+            seed=seed,
+            beta_mean=self.beta_mean,
+            beta_std=self.beta_std,
+        )
