@@ -5,7 +5,10 @@ The embedded default is EfficientNet-Lite0 with ImageNet weights from the packag
 the PatchCore literature (Roth et al., CVPR 2022), but its weights have to be brought or fetched.
 """
 
+import difflib
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +17,8 @@ import torch
 from ias_core.backbone_menu import EMBEDDED, embedded_weights_path
 from ias_core.errors import BackboneUnavailable
 from ias_core.torchvision_operators import ensure_torchvision
+
+_HUB_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +67,7 @@ def load_backbone(
     import timm
 
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('.')[0]}*")[:3]
+        near = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
         hint = f" Near names: {', '.join(near)}." if near else ""
         raise BackboneUnavailable(f"timm has no model called {name!r}; give a name from timm.list_models().{hint}")
     if weights_path is not None:
@@ -105,21 +110,45 @@ def _embedded() -> torch.nn.Module:
     theirs, ours = _read_state(path), module.state_dict()
     # Two naming schemes, one order: pair them by position. Shapes are checked in _with_state, one by one.
     if len(theirs) != len(ours):
-        raise BackboneUnavailable(f"expected {len(ours)} tensors in {path.name}, found {len(theirs)}: reinstall the package")
+        raise BackboneUnavailable(
+            f"expected {len(ours)} tensors in {path.name}, found {len(theirs)}: reinstall the package"
+        )
     return _with_state(module, dict(zip(ours, theirs.values(), strict=True)), path.name)
 
 
 def _from_hub(name: str) -> torch.nn.Module:
     import timm
 
+    if not timm.models.is_model_pretrained(name):
+        known = ", ".join(timm.list_pretrained(f"{name.split('.')[0]}.*")) or "none"
+        raise BackboneUnavailable(f"timm's hub has no weights called {name!r}; of this network it has: {known}")
     try:
-        return timm.create_model(name, pretrained=True)
+        with _cache_only_unless_hub_answers():
+            return timm.create_model(name, pretrained=True)
     except Exception as error:
         raise BackboneUnavailable(
             f"the weights of {name!r} could not be had: no local copy is cached and the hub was not reached "
             f"({type(error).__name__}). On a machine with a network fetch the file model.safetensors of this timm "
             f"model, copy it here and give its path as weights file; or use {EMBEDDED}, which is embedded."
         ) from error
+
+
+@contextmanager
+def _cache_only_unless_hub_answers() -> Iterator[None]:
+    """Ask the hub once. Its client would retry an unreachable hub for 48 s before it looks into the local cache."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    was = constants.HF_HUB_OFFLINE
+    try:
+        if not was:
+            try:
+                get_session().head(constants.ENDPOINT, timeout=_HUB_TIMEOUT_S)
+            except Exception:  # no name, no route, no answer in time, a proxy that refuses: all mean "not reached"
+                constants.HF_HUB_OFFLINE = True
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = was
 
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -51,9 +51,7 @@ class BatchRunner:
         Moves whatever the function holds (the backbone) when the CPU takes over.
     """
 
-    def __init__(
-        self, device: torch.device, batch_size: int, on_device_change: Callable[[torch.device], None]
-    ) -> None:
+    def __init__(self, device: torch.device, batch_size: int, on_device_change: Callable[[torch.device], None]) -> None:
         self.device = device
         self.batch_size = batch_size
         self.notices: list[str] = []

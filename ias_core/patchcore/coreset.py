@@ -77,7 +77,9 @@ def k_center_greedy(
     squares = (x * x).sum(1)
     chosen = torch.empty(size, dtype=torch.int64, device=x.device)
     chosen[0] = start
-    distances = torch.full_like(squares, torch.inf)  # squared, to the nearest chosen point; upper bounds between updates
+    distances = torch.full_like(
+        squares, torch.inf
+    )  # squared, to the nearest chosen point; upper bounds between updates
     done = fresh = 1
     while True:
         _update(distances, x, squares, chosen[done - fresh : done])

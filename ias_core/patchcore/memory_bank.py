@@ -43,7 +43,9 @@ class MemoryBank:
     def __post_init__(self) -> None:
         m = len(self.features)
         if self.features.ndim != 2 or m == 0 or self.features.dtype != np.float32:
-            raise FeatureError(f"expected bank features (m, d) float32, got {self.features.shape} {self.features.dtype}")
+            raise FeatureError(
+                f"expected bank features (m, d) float32, got {self.features.shape} {self.features.dtype}"
+            )
         if self.group.shape != (m,) or (np.diff(self.group) < 0).any():
             raise FeatureError("expected one group per bank vector, sorted")
         for array in (self.features, self.group):

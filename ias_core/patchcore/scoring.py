@@ -33,9 +33,7 @@ class PatchScores:
 
     @classmethod
     def concatenate(cls, parts: Sequence["PatchScores"]) -> "PatchScores":
-        return cls(
-            np.concatenate([p.image_scores for p in parts]), np.concatenate([p.patch_scores for p in parts])
-        )
+        return cls(np.concatenate([p.image_scores for p in parts]), np.concatenate([p.patch_scores for p in parts]))
 
 
 class Scorer:
@@ -54,10 +52,9 @@ class Scorer:
     def __init__(self, bank: MemoryBank, device: torch.device, *, num_neighbors: int = 1) -> None:
         if num_neighbors < 1:
             raise FeatureError(f"expected at least 1 neighbour, got {num_neighbors}")
-        if num_neighbors > 1 and len(bank.features) < 2:
-            raise FeatureError("neighbour weighting needs at least 2 bank vectors: keep more patches or switch it off")
         self.bank = bank
         self.num_neighbors = num_neighbors
+        self._check_weighting(len(bank.features))
         self._slices = bank.slices()
         self._m = torch.tensor(bank.features, device=device)  # (m, d)
         self._m_squares = (self._m * self._m).sum(1)
@@ -75,7 +72,7 @@ class Scorer:
         Raises
         ------
         FeatureError
-            Wrong feature width, or a group that is the whole bank (nothing would be left).
+            Wrong feature width, or a group that leaves no bank vector, with neighbour weighting fewer than 2.
         """
         n, gh, gw, d = features.shape
         if d != self._m.shape[1]:
@@ -91,9 +88,16 @@ class Scorer:
 
     def _hidden(self, group: str) -> slice:
         rows = self._slices.get(group, slice(0, 0))
-        if rows.stop - rows.start == len(self._m):
+        left = len(self._m) - (rows.stop - rows.start)
+        if left == 0:
             raise FeatureError(f"leaving out {group} leaves an empty bank: at least 2 OK images are needed")
+        self._check_weighting(left)
         return rows
+
+    def _check_weighting(self, vectors: int) -> None:
+        """The weight of a single vector is 0, and so would be every score."""
+        if self.num_neighbors > 1 and vectors < 2:
+            raise FeatureError("neighbour weighting needs at least 2 bank vectors: keep more patches or switch it off")
 
     def _score(self, features: torch.Tensor, hidden: list[slice]) -> tuple[torch.Tensor, torch.Tensor]:
         b, gh, gw, d = features.shape

@@ -20,6 +20,9 @@ _OWN_SHARE = 0.2  # part of each cell's direction that is its own; the rest is t
 _STEPS = 20  # T of the paper
 _ASCENT = 0.02  # eta T in units of the shift: the paper's ratio
 _PROJECT_EVERY = 5
+_ROUNDS = 10  # of one projection; 3 were the most ever needed
+_TILE_NUMBERS = 1 << 24
+_EXAMPLES = tuple(SHIFTS.index(shift) for shift in (1.0, 2.0, 3.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,18 +77,32 @@ def _directions(cells: int, d: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _nearest(g: torch.Tensor, bank: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    at = torch.addmm((bank * bank).sum(1), g, bank.T, alpha=-2).argmin(1)  # |m|^2 - 2gm
+    """Distance to the nearest bank vector (p,), and that vector (p, d)."""
+    squares = (bank * bank).sum(1)
+    rows = max(1, _TILE_NUMBERS // len(bank))
+    at = torch.cat(  # argmin of |m|^2 - 2gm
+        [torch.addmm(squares, g[a : a + rows], bank.T, alpha=-2).argmin(1) for a in range(0, len(g), rows)]
+    )
     return torch.linalg.norm(g - bank[at], dim=1), bank[at]
 
 
 def project_to_shell(g: torch.Tensor, bank: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    """Move each feature along the ray from its nearest bank vector until low <= |g - m*| <= high (truncated projection).
+    """Truncated projection: on the ray from its nearest bank vector m*, until |g - m*| is in [low, high].
+
+    A ray can lead towards another bank vector, so those features that moved are looked at again.
 
     g : (p, d); bank : (m, d); low, high : (p,) feature distances.
     """
-    distance, m = _nearest(g, bank)
-    wanted = distance.clamp(min=low, max=high)
-    return torch.where((distance > 0)[:, None], m + (g - m) * (wanted / distance.clamp(min=1e-12))[:, None], g)
+    g, moved = g.clone(), torch.arange(len(g), device=g.device)
+    for _ in range(_ROUNDS):
+        distance, m = _nearest(g[moved], bank)
+        wanted = distance.clamp(min=low[moved], max=high[moved])
+        outside = (distance > 0) & ((wanted - distance).abs() > 1e-5 * distance)  # on m* there is no ray
+        moved, m, stretch = moved[outside], m[outside], (wanted / distance)[outside]
+        if len(moved) == 0:
+            break
+        g[moved] = m + (g[moved] - m) * stretch[:, None]
+    return g
 
 
 @torch.inference_mode()
@@ -144,33 +161,43 @@ def feature_shifts(
     scale = float(np.median(d0))
     if scale <= 0:
         raise FeatureError("all patch scores are 0: the OK images show no variation, so no shift can be measured in it")
-    m = torch.as_tensor(np.array(bank), device=features.device)
-    flat, own = features.reshape(n, gh * gw, d), torch.as_tensor(np.array(d0), device=features.device).reshape(n, -1)
-    scores = np.empty((len(REGIONS), len(SHIFTS), n), np.float32)
-    maps, titles, patches, lambdas = [], [], [], []
-    for i, child in enumerate(np.random.SeedSequence(seed).spawn(n)):
+    device, n_shifts = features.device, len(SHIFTS)
+    m = torch.tensor(bank, device=device)
+    flat, own = features.reshape(n, gh * gw, d), torch.tensor(d0, device=device).reshape(n, -1)
+    places: list[list[np.ndarray]] = []  # image -> region -> cells
+    units = []
+    for child in np.random.SeedSequence(seed).spawn(n):  # an image's regions do not depend on how many images there are
         rng = np.random.default_rng(child)
-        for r, cells in enumerate(REGIONS):
-            omega = region((gh, gw), cells, rng)
-            unit = torch.as_tensor(_directions(cells, d, rng), dtype=features.dtype, device=features.device)
-            # all shifts of one region in one go: (shifts c, d)
-            rho = torch.tensor(SHIFTS, device=features.device).repeat_interleave(cells) * scale
-            f = flat[i, omega].repeat(len(SHIFTS), 1)
-            g = shifted(f, own[i, omega].repeat(len(SHIFTS)), unit.repeat(len(SHIFTS), 1) * rho[:, None], m)
-            new = _nearest(g, m)[0].view(len(SHIFTS), cells)
+        places.append([region((gh, gw), cells, rng) for cells in REGIONS])
+        units += [_directions(cells, d, rng) for cells in REGIONS]
+    image = torch.tensor(np.repeat(np.arange(n), sum(REGIONS)), device=device)  # (c,) of every shifted cell
+    cell = torch.tensor(np.concatenate([omega for row in places for omega in row]), device=device)
+    unit = torch.tensor(np.concatenate(units), dtype=features.dtype, device=device)  # (c, d)
+    f, own_d0 = flat[image, cell], own[image, cell]
+    rho = torch.tensor(SHIFTS, dtype=features.dtype, device=device) * scale
+    # every shift of every cell in one go, shift by shift: few large products instead of many small ones
+    g = shifted(f.repeat(n_shifts, 1), own_d0.repeat(n_shifts), (rho[:, None, None] * unit).reshape(-1, d), m).view(
+        n_shifts, -1, d
+    )
+    new = _nearest(g.reshape(-1, d), m)[0].view(n_shifts, -1)  # (shifts, c)
+
+    scores = np.empty((len(REGIONS), n_shifts, n), np.float32)
+    maps, titles, shown, start = [], [], [], 0
+    for i, row in enumerate(places):
+        for r, omega in enumerate(row):
+            cells = slice(start, start + len(omega))
+            start = cells.stop
             rest = own[i].clone()
             rest[omega] = -torch.inf
-            scores[r, :, i] = torch.maximum(new.amax(1), rest.max()).cpu().numpy()
-            if i < n_examples and cells == REGIONS[-1]:
-                for s, lam in enumerate(SHIFTS):
-                    if lam in (1.0, 2.0, 3.0):
-                        example = own[i].clone()
-                        example[omega] = new[s]
-                        maps.append(example.view(gh, gw).cpu().numpy())
-                        titles.append(f"{cells} cells shifted by {lam:g} R")
-            if cells == REGIONS[1]:
-                patches.append(g.view(len(SHIFTS), cells, d)[1:, 0].cpu().numpy())
-                lambdas.append(SHIFTS[1:])
+            scores[r, :, i] = torch.maximum(new[:, cells].amax(1), rest.max()).cpu().numpy()
+            if r == 1:
+                shown.append(cells.start)
+            if i < n_examples and r == len(REGIONS) - 1:
+                for s in _EXAMPLES:
+                    example = own[i].clone()
+                    example[omega] = new[s, cells]
+                    maps.append(example.view(gh, gw).cpu().numpy())
+                    titles.append(f"{len(omega)} cells shifted by {SHIFTS[s]:g} R")
     return FeatureShifts(
         scores=scores,
         shifts=np.array(SHIFTS),
@@ -178,6 +205,6 @@ def feature_shifts(
         scale=scale,
         example_maps=np.stack(maps),
         example_titles=tuple(titles),
-        shifted_patches=np.concatenate(patches),
-        shifted_lambda=np.concatenate(lambdas).astype(np.float32),
+        shifted_patches=g[1:, shown].reshape(-1, d).cpu().numpy(),
+        shifted_lambda=np.repeat(np.float32(SHIFTS[1:]), len(shown)),
     )

@@ -183,6 +183,20 @@ def cancel(ws: Workspace, job_id: int) -> Job:
     return _job(row)
 
 
+def cancel_within(ws: Workspace, job_id: int, *, patience_s: float = 0.8) -> None:
+    """Cancel, and end the worker if it has not come to a point where it can stop by itself in time.
+
+    What a runner has kept so far stays: it writes its files whole or not at all.
+    """
+    cancel(ws, job_id)
+    deadline = time.monotonic() + patience_s
+    while (job := get(ws, job_id)) is not None and job.is_active:
+        if time.monotonic() > deadline:
+            stop_worker(ws)
+            return
+        time.sleep(0.05)
+
+
 def recover(ws: Workspace) -> int:
     """Mark running jobs whose worker is gone as interrupted; every other look at the table does it too.
 
@@ -334,7 +348,8 @@ def _interrupt_orphans(ws: Workspace, db: sqlite3.Connection) -> int:
 
 def _interrupt_running(db: sqlite3.Connection) -> int:
     return db.execute(
-        "UPDATE jobs SET state = 'interrupted', error = ?, finished = ? WHERE state = 'running'",
+        "UPDATE jobs SET state = iif(cancel_asked, 'cancelled', 'interrupted'), "
+        "error = iif(cancel_asked, '', ?), finished = ? WHERE state = 'running'",
         (_INTERRUPTED, time.time()),
     ).rowcount
 

@@ -24,6 +24,7 @@ from pages.services.workspace import Workspace
 
 # Named, not imported: a runner pulls in torch, and the worker should be up before that.
 RUNNERS: Mapping[str, str] = {
+    "intake": "pages.services.intake_job:run_job",
     "pipeline": "pages.services.pipeline:run_job",
     "detector": "pages.services.detection:run_job",
     "synthesis": "pages.services.synthesis:run_job",

@@ -138,7 +138,6 @@ class Workspace:
         text = json.dumps(value)
         with self.transaction() as db:
             db.execute(
-                "INSERT INTO choices (key, value) VALUES (?, ?) "
-                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                "INSERT INTO choices (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (key, text),
             )

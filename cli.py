@@ -1,0 +1,178 @@
+"""The same services without a browser; one subcommand per use case, no logic of its own.
+
+python cli.py app                      install what is missing, open the app in the browser
+python cli.py demo --out DIR           the whole job on the demo pictures
+python cli.py run --ok DIR --out DIR   the whole job on your own pictures
+"""
+
+import argparse
+import logging
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Wrong use: one line, exit code 1."""
+        print(f"{self.prog}: {message} (see {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(prog="cli.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    app = commands.add_parser("app", help="install what is missing and open the app in the browser")
+    app.add_argument("--port", type=int, default=8501)
+    app.add_argument("--workspace", type=Path, help="folder that keeps data and results (default: per user)")
+    app.add_argument("--no-browser", action="store_true", help="only serve")
+
+    run = commands.add_parser("run", help="good parts to thresholds; writes calibration.json")
+    source = run.add_mutually_exclusive_group(required=True)
+    source.add_argument("--ok", type=Path, help="folder of good parts")
+    source.add_argument("--data", type=Path, help="MVTec-style tree: train/good, test/<kind>, ground_truth/<kind>")
+    source.add_argument("--zip", type=Path, help="zip of such a tree")
+    run.add_argument("--ng", type=Path, help="folder of real defective parts, only with --ok; subfolders are kinds")
+    run.add_argument("--config", type=Path, help="settings as .json or .toml")
+
+    demo = commands.add_parser("demo", help="the same on the demo pictures (package elpv-dataset)")
+    demo.add_argument("--config", type=Path, help="settings as .json or .toml")
+    for command in (run, demo):
+        command.add_argument("--seed", type=int, help="decides split, coreset start and synthesis (default 0)")
+        command.add_argument("--out", type=Path, required=True, help="folder for calibration.json and the workspace")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0, or 1 with one line on stderr for wrong use and bad data; never a traceback."""
+    asked = parser().parse_args(arguments)
+    if asked.command == "run" and asked.ng is not None and asked.ok is None:
+        print(
+            "cli.py run: --ng goes with --ok; a tree or zip brings its own test/<kind> folders",
+            file=sys.stderr,
+        )
+        return 1
+    log = None
+    try:
+        if asked.command == "app":
+            return open_app(asked)
+        asked.out.mkdir(parents=True, exist_ok=True)
+        log = asked.out / "error.log"
+        return run_job(asked)
+    except KeyboardInterrupt:
+        print("cli.py: cancelled", file=sys.stderr)
+    except OSError as error:
+        print(f"cli.py: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
+    except ValueError as error:  # IntakeRefused, FeatureError, CalibrationError and the like
+        print(f"cli.py: {_one_line(error)}", file=sys.stderr)
+    except Exception as error:
+        from ias_core.errors import IasError
+
+        if isinstance(error, IasError):
+            print(f"cli.py: {_one_line(error)}", file=sys.stderr)
+        else:
+            if log is not None:
+                logging.basicConfig(filename=log, force=True)
+                logging.exception("unexpected error")
+            print(f"cli.py: unexpected error ({type(error).__name__}); details in {log}", file=sys.stderr)
+    return 1
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def open_app(asked: argparse.Namespace) -> int:
+    """Install pinned requirements that are missing, then serve the app until it is stopped."""
+    import os
+
+    missing = missing_requirements()
+    if missing:
+        print(f"installing {len(missing)} packages into {sys.prefix} ...", flush=True)
+        code = subprocess.call([sys.executable, "-m", "pip", "install", "-r", str(ROOT / "requirements.txt")])
+        if code:
+            print("cli.py app: pip could not install requirements.txt; its message is above", file=sys.stderr)
+            return 1
+    environment = dict(os.environ)
+    if asked.workspace is not None:
+        environment["IAS_WORKSPACE"] = str(asked.workspace.absolute())
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), f"--server.port={asked.port}"]
+    if asked.no_browser:
+        command.append("--server.headless=true")
+    try:
+        return subprocess.call(command, cwd=ROOT, env=environment)
+    except KeyboardInterrupt:
+        return 0
+
+
+def missing_requirements() -> list[str]:
+    """Pinned requirements that are not installed in this environment, or in another version."""
+    missing = []
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        requirement = line.partition("#")[0].strip()
+        name, _, version = requirement.partition("==")
+        if not requirement:
+            continue
+        try:
+            installed = metadata.version(name).partition("+")[0]  # 2.13.0+cpu is 2.13.0
+        except metadata.PackageNotFoundError:
+            installed = None
+        if installed != version:
+            missing.append(requirement)
+    return missing
+
+
+def run_job(asked: argparse.Namespace) -> int:
+    """Pictures to calibration.json, with a summary on stdout."""
+    from dataclasses import replace
+
+    from pages.services import demo, intake, pipeline, report
+    from pages.services.settings import RunConfig, read_config
+    from pages.services.workspace import Workspace
+
+    config = read_config(asked.config) if asked.config else RunConfig()
+    if asked.seed is not None:
+        config = replace(config, seed=asked.seed)
+    ws = Workspace(asked.out / "workspace")
+    if asked.command == "demo":
+        data = demo.import_demo(ws)
+    elif asked.data:
+        data = intake.import_tree(ws, asked.data)
+    elif asked.zip:
+        data = intake.import_zip(ws, asked.zip)
+    else:
+        data = intake.import_folders(ws, asked.ok, asked.ng)
+    print(f"{len(data.accepted)} pictures taken in, {len(data.rejected)} refused")
+    for refused in data.rejected:
+        print(f"  refused: {refused.name}: {refused.reason}")
+    for notice in data.notices:
+        print(f"  note: {notice}")
+    intake.assign_roles(ws, seed=config.seed)
+    results = pipeline.run_steps(ws, config, _print_stage())
+    written = report.calibration_report_of(ws, config, *results)
+    path = asked.out / "calibration.json"
+    report.write_report(written, path)
+    print(report.summary(written))
+    print(f"written: {path}")
+    return 0
+
+
+def _print_stage():
+    """A progress callback that prints each stage once."""
+    seen: list[str] = []
+
+    def show(stage: str, done: int, total: int, message: str = "") -> None:
+        if message and message not in seen:
+            seen.append(message)
+            print(f"{message} ...", flush=True)
+
+    return show
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The threshold the engineer fixed, and what that choice does to the roles of the real NG in view.
+
+A recommended threshold follows a rule stated before any score was seen. Any other value, fixed while real NG scores
+were on screen or after they were used for verification, was set by those NG: they become threshold NG and can never
+verify again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pages.services.artifacts import DetectorResult, SynthesisResult, digest_of
+from pages.services.ledger import Ledger
+from pages.services.settings import RunConfig, to_dict
+from pages.services.verification import last_verification
+from pages.services.workspace import Workspace
+
+Origin = Literal["recommended", "rule", "by hand"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A fixed threshold.
+
+    value : float            feature distance; NG means score >= value
+    rule : str               key of the rule, "" when set by hand
+    origin : Origin
+    real_in_view : bool      real NG scores were on screen when it was fixed
+    bank_id, detector, synthesis, settings   what it holds for; on another bank the number means nothing
+    fixed_at : str           ISO time
+    """
+
+    value: float
+    rule: str
+    origin: Origin
+    real_in_view: bool
+    bank_id: str
+    detector: str
+    synthesis: str
+    settings: dict[str, Any]
+    fixed_at: str
+
+    @property
+    def digest(self) -> str:
+        return digest_of(asdict(self))
+
+
+def current_decision(ws: Workspace) -> Decision | None:
+    stored = ws.get_choice("decision")
+    return Decision(**stored) if stored else None
+
+
+def fix_threshold(
+    ws: Workspace,
+    *,
+    value: float,
+    rule: str,
+    origin: Origin,
+    real_in_view: bool,
+    detector: DetectorResult,
+    synthesis: SynthesisResult,
+    config: RunConfig,
+    now: str,
+) -> tuple[Decision, int]:
+    """Fix a threshold; returns it and how many real NG became threshold NG by that. ``now`` is an ISO time."""
+    ledger = Ledger(ws)
+    seen: set[str] = set()
+    if origin != "recommended":
+        free = {record.sha256 for record in ledger.records(role="verification_ng")}
+        verified = last_verification(ws)
+        seen = free & (free if real_in_view else set(verified["ng"]) if verified else set())
+        if seen:
+            why = "seen before a threshold other than the recommended one was fixed"
+            ledger.assign(sorted(seen), "threshold_ng", by="thresholds page", why=why)
+    decision = Decision(
+        value=value,
+        rule=rule,
+        origin=origin,
+        real_in_view=real_in_view,
+        bank_id=detector.meta["bank_id"],
+        detector=detector.digest,
+        synthesis=synthesis.digest,
+        settings=to_dict(config)["thresholds"],
+        fixed_at=now,
+    )
+    ws.set_choice("decision", asdict(decision))
+    return decision, len(seen)

@@ -1,0 +1,244 @@
+"""Build the memory bank and score every real image: bank images by leave-one-out, all others as the line would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ias_core.errors import IasError
+from pages.services import settings
+from pages.services.artifacts import DETECTOR, DetectorResult, ScoredSet, digest_of, fresh_folder, save_result
+from pages.services.intake import current
+from pages.services.ledger import ImageRecord, Ledger
+from pages.services.pictures import batches, read_at_size
+from pages.services.progress import Progress, StageClock
+from pages.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+    from ias_core.backbones import Backbone
+    from ias_core.features import PatchFeatures
+    from ias_core.patchcore.memory_bank import MemoryBank
+    from ias_core.patchcore.scoring import PatchScores, Scorer
+
+_BATCH = 16
+_COMPARED_WITH_ANOMALIB = 4
+_ROLES = {
+    "memory_bank": "bank",
+    "calibration_ok": "calibration",
+    "check_ok": "check",
+    "threshold_ng": "ng",
+    "verification_ng": "ng",
+}
+
+
+def detector_digest(ws: Workspace, config: settings.RunConfig) -> str:
+    """Digest of everything the detector's scores depend on."""
+    data = current(ws)
+    if data is None:
+        raise IasError("no pictures yet: load a folder of good parts on the data page first")
+    roles = sorted((r.sha256, _ROLES.get(r.role or "", "")) for r in Ledger(ws).records())
+    asked = settings.to_dict(config.detector)
+    return digest_of(data.dataset_id, roles, asked, config.seed)
+
+
+def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Worker entry: ``params`` are the settings of a RunConfig."""
+    result = build_detector(ws, settings.from_dict(settings.RunConfig, params), progress)
+    return {"digest": result.digest, "seconds": result.meta["seconds"], "notices": result.meta["notices"]}
+
+
+class FeatureSource:
+    """Backbone on the best device, with the memory of this machine in mind."""
+
+    def __init__(self, config: settings.DetectorConfig) -> None:
+        from ias_core.backbones import load_backbone
+        from ias_core.devices import BatchRunner, choose_device
+        from ias_core.features import PatchFeatures
+
+        device, notice = choose_device(config.device)
+        self.backbone: Backbone = load_backbone(
+            config.backbone,
+            layers=config.layers or None,
+            weights_path=Path(config.weights_path) if config.weights_path else None,
+        )
+        self.input_size = config.input_size
+        self._features: PatchFeatures = PatchFeatures(self.backbone, device)
+        self._runner = BatchRunner(device, _BATCH, self._features.to)
+        self._notices = [notice] if notice else []
+
+    @property
+    def device(self) -> torch.device:
+        return self._runner.device
+
+    @property
+    def notices(self) -> list[str]:
+        return self._notices + self._runner.notices
+
+    def of_pictures(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        """(n, gh, gw, d) patch features of pictures at the input size."""
+        import torch
+
+        rows = self._runner(lambda batch, device: list(self._features(batch).to(device)), pictures)
+        return torch.stack([row.to(self.device) for row in rows])
+
+
+def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress) -> DetectorResult:
+    """Bank from the memory-bank images, scores of all images; kept in the workspace as the current detector.
+
+    Raises
+    ------
+    IasError
+        No pictures, too few of them, missing weights, or a picture that changed since it was taken in.
+    """
+    clock = StageClock()
+    progress("load", 0, 1, "loading the network")
+    digest = detector_digest(ws, config)
+    records = {name: [] for name in ("bank", "calibration", "check", "ng")}
+    for record in Ledger(ws).records():
+        if record.role in _ROLES:
+            records[_ROLES[record.role]].append(record)
+    if len({record.group for record in records["bank"]}) < 2:
+        raise IasError("at least 2 different good parts are needed in the memory bank; add good parts on the data page")
+    with clock("load"):
+        import torch
+
+        from ias_core.patchcore.memory_bank import Preprocessing, build_bank
+        from ias_core.patchcore.scoring import Scorer
+
+        source = FeatureSource(config.detector)
+    with clock("features"):
+        bank_features = _bank_features(records["bank"], source, progress)
+    groups = [record.group for record in records["bank"]]
+    with clock("coreset"):
+        n_patches = bank_features.shape[0] * bank_features.shape[1] * bank_features.shape[2]
+        size = max(1, int(n_patches * config.detector.coreset_ratio))
+        bank = build_bank(
+            list(bank_features),
+            groups,
+            ratio=config.detector.coreset_ratio,
+            preprocessing=Preprocessing(
+                source.backbone.name,
+                source.backbone.digest,
+                source.backbone.layers,
+                config.detector.input_size,
+            ),
+            generator=torch.Generator().manual_seed(config.seed),
+            on_pick=lambda done: progress("coreset", done, size, "choosing the patches to keep"),
+        )
+    scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
+    with clock("leave-one-out"):
+        sets = {"bank": _leave_one_out(records["bank"], bank_features, groups, scorer, progress)}
+    del bank_features
+    with clock("scoring"):
+        sets |= _score_others(records, source, scorer, progress)
+    agreement = None
+    if config.detector.check_against_anomalib:
+        progress("check", 0, 1, "comparing with anomalib")
+        with clock("check against anomalib"):
+            agreement = _compare_with_anomalib(records, sets, source, bank, config.detector)
+    folder = fresh_folder(ws, DETECTOR)
+    result = DetectorResult(
+        folder=folder,
+        digest=digest,
+        sets=sets,
+        kinds={record.sha256: record.kind for record in records["ng"]},
+        meta={
+            "backbone": source.backbone.name,
+            "weights_from": source.backbone.weights_from,
+            "weights_digest": source.backbone.digest,
+            "layers": list(source.backbone.layers),
+            "input_size": config.detector.input_size,
+            "num_neighbors": config.detector.num_neighbors,
+            "coreset_ratio": config.detector.coreset_ratio,
+            "bank_id": bank.bank_id,
+            "bank_size": len(bank.features),
+            "n_patches": bank.n_patches,
+            "width": bank.features.shape[1],
+            "device": str(source.device),
+            "seed": config.seed,
+            "seconds": clock.seconds,
+            "notices": source.notices,
+            "agreement_with_anomalib": agreement,
+        },
+    )
+    bank.save(result.bank_path)
+    save_result(ws, DETECTOR, result)
+    return result
+
+
+def _bank_features(records: list[ImageRecord], source: FeatureSource, progress: Progress) -> torch.Tensor:
+    import torch
+
+    parts: list[torch.Tensor] = []
+    for _, pictures in batches(records, source.input_size, _BATCH):
+        progress("features", sum(map(len, parts)), len(records), "reading good parts for the memory bank")
+        parts.append(source.of_pictures(pictures))
+    return torch.cat([part.to(source.device) for part in parts])
+
+
+def _leave_one_out(
+    records: list[ImageRecord], features: torch.Tensor, groups: list[str], scorer: Scorer, progress: Progress
+) -> ScoredSet:
+    from ias_core.patchcore.scoring import PatchScores
+
+    parts = []
+    for a in range(0, len(records), _BATCH):
+        progress("leave-one-out", a, len(records), "scoring each good part without its own patches")
+        parts.append(scorer(features[a : a + _BATCH], leave_out=groups[a : a + _BATCH]))
+    return scored_set(records, PatchScores.concatenate(parts))
+
+
+def _score_others(
+    records: dict[str, list[ImageRecord]], source: FeatureSource, scorer: Scorer, progress: Progress
+) -> dict[str, ScoredSet]:
+    from ias_core.patchcore.scoring import PatchScores
+
+    names = ("calibration", "check", "ng")
+    total, done, sets = sum(len(records[name]) for name in names), 0, {}
+    for name in names:
+        parts = []
+        for chunk, pictures in batches(records[name], source.input_size, _BATCH):
+            progress("scoring", done, total, "scoring the other pictures")
+            parts.append(scorer(source.of_pictures(pictures)))
+            done += len(chunk)
+        if parts:
+            sets[name] = scored_set(records[name], PatchScores.concatenate(parts))
+        else:
+            sets[name] = ScoredSet((), (), np.empty(0, np.float32), np.empty((0, 1, 1), np.float32))
+    return sets
+
+
+def scored_set(records: list[ImageRecord], scores: PatchScores) -> ScoredSet:
+    """Scores with the names and hashes of their images."""
+    return ScoredSet(
+        tuple(r.name for r in records),
+        tuple(r.sha256 for r in records),
+        scores.image_scores,
+        scores.patch_scores,
+    )
+
+
+def _compare_with_anomalib(
+    records: dict[str, list[ImageRecord]],
+    sets: dict[str, ScoredSet],
+    source: FeatureSource,
+    bank: MemoryBank,
+    config: settings.DetectorConfig,
+) -> dict[str, Any]:
+    """Largest relative difference of our image scores to anomalib's, on a few images outside the bank."""
+    from ias_core.patchcore.anomalib_reference import anomalib_patchcore, anomalib_scores
+
+    name = next((n for n in ("calibration", "check", "ng") if records[n]), None)
+    if name is None:
+        return {"images": 0, "largest_relative_difference": None}
+    some = records[name][:_COMPARED_WITH_ANOMALIB]
+    source.backbone.module.to("cpu")
+    model = anomalib_patchcore(source.backbone, bank, num_neighbors=config.num_neighbors)
+    theirs, _ = anomalib_scores(model, source.backbone, [read_at_size(r, config.input_size) for r in some])
+    ours = sets[name].image_scores[: len(some)]
+    difference = float(np.max(np.abs(ours - theirs) / np.maximum(np.abs(theirs), 1e-12)))
+    return {"images": len(some), "largest_relative_difference": difference}

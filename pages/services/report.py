@@ -1,0 +1,188 @@
+"""``calibration.json``: the whole result of a run as plain numbers. The README documents every key."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.types import Auroc, ThresholdChoice
+from pages.services.artifacts import DetectorResult, SynthesisResult
+from pages.services.decision import Decision
+from pages.services.intake import Intake, current
+from pages.services.ledger import ImageRecord, Ledger
+from pages.services.settings import RunConfig, to_dict
+from pages.services.thresholds import Evidence, ThresholdTable, evidence_of, real_result, threshold_table
+from pages.services.workspace import Workspace
+
+SCHEMA = "ng0-calibration/1"
+
+
+def _numbers(values: np.ndarray) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _area(area: Auroc) -> dict[str, Any]:
+    return {"auroc": area.auroc, "low": area.low, "high": area.high, "n_ok": area.n_ok, "n_ng": area.n_ng}
+
+
+def choice_row(choice: ThresholdChoice, evidence: Evidence) -> dict[str, Any]:
+    """One threshold with its promise and, where real parts were kept apart for it, what it did to them."""
+    real = real_result(evidence, choice.value) if choice.value is not None else None
+    rejected, caught = (real.rejected_ok, real.caught_ng) if real else (None, None)
+    return {
+        "rule": choice.rule,
+        "value": choice.value,
+        "params": choice.params,
+        "ok_source": choice.source,
+        "promise": choice.promise,
+        "reason": choice.reason,
+        "notes": list(choice.notes),
+        "n_ok": choice.n_ok,
+        "n_synthetic": choice.n_ng,
+        "expected_fpr": choice.expected_fpr,
+        "fpr_upper_95": choice.fpr_upper_95,
+        "real_fpr": rejected.estimate if rejected else None,
+        "real_fpr_upper_95": rejected.high if rejected else None,
+        "n_check_ok": rejected.n if rejected else 0,
+        "real_recall": caught.estimate if caught else None,
+        "real_recall_lower_95": caught.low if caught else None,
+        "n_real_ng": caught.n if caught else 0,
+    }
+
+
+def calibration_report(
+    *,
+    config: RunConfig,
+    data: Intake,
+    records: tuple[ImageRecord, ...],
+    detector: DetectorResult,
+    synthesis: SynthesisResult,
+    table: ThresholdTable,
+) -> dict[str, Any]:
+    """JSON-ready result of one run; the same inputs and seed give the same values but for ``seconds``."""
+    evidence = table.evidence
+    roles: dict[str, int] = {}
+    for record in records:
+        roles[record.role or "none"] = roles.get(record.role or "none", 0) + 1
+    ng = detector.sets["ng"]
+    recommended = table.recommendation.choice
+    seconds = {f"detector: {k}": v for k, v in detector.meta["seconds"].items()}
+    seconds |= {f"synthesis: {k}": v for k, v in synthesis.meta["seconds"].items()}
+    return {
+        "schema": SCHEMA,
+        "seed": config.seed,
+        "config": to_dict(config),
+        "inputs": {
+            "n_ok": sum(record.label == "ok" for record in records),
+            "n_ng": sum(record.label == "ng" for record in records),
+            "roles": roles,
+            "sha256": data.dataset_id,
+            "rejected": [{"file": r.name, "reason": r.reason} for r in data.rejected],
+            "notices": list(data.notices),
+        },
+        "detector": {
+            **{k: v for k, v in detector.meta.items() if k not in ("seconds", "seed")},
+            "seconds": seconds,
+        },
+        "scores": {
+            "unit": "feature distance",
+            "ok_loo": _numbers(evidence.ok_loo),
+            "ok_calibration": _numbers(evidence.ok_held_out),
+            "ok_check": _numbers(evidence.ok_check),
+            "synthetic": {name: _numbers(scores) for name, scores in evidence.synthetic.items()},
+            "ng_real": [
+                {"file": name, "kind": detector.kinds.get(image, ""), "score": float(score)}
+                for name, image, score in zip(ng.names, ng.ids, ng.image_scores, strict=True)
+            ],
+        },
+        "synthesis": {
+            "primary": synthesis.meta["primary"],
+            "shift_in_R": {name: facts["shift_in_R"] for name, facts in synthesis.meta["methods"].items()},
+        },
+        "roc": {
+            "synthetic": {name: _area(area) for name, (area, _) in table.synthetic_roc.items()},
+            "real": _area(table.real_roc[0]) if table.real_roc else None,
+        },
+        "thresholds": [choice_row(choice, evidence) for choice in table.choices],
+        "recommended": choice_row(recommended, evidence) | {"reason": table.recommendation.why},
+        "status": "checked" if len(evidence.ng_real) and recommended.value is not None else "provisional",
+    }
+
+
+def calibration_report_of(
+    ws: Workspace, config: RunConfig, detector: DetectorResult, synthesis: SynthesisResult
+) -> dict[str, Any]:
+    """The report of these results; real NG that set a threshold or seeded a generator count in no real figure."""
+    ledger = Ledger(ws)
+    verification = {record.sha256 for record in ledger.records(role="verification_ng")}
+    data = current(ws)
+    assert data is not None  # there are results, so there are pictures
+    return calibration_report(
+        config=config,
+        data=data,
+        records=ledger.records(),
+        detector=detector,
+        synthesis=synthesis,
+        table=threshold_table(evidence_of(detector, synthesis, verification), config),
+    )
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The result in a few lines for a terminal; every count with its denominator."""
+    chosen = report["recommended"]
+    lines = [f"status: {report['status']}"]
+    if chosen["value"] is None:
+        return "\n".join([*lines, f"no threshold recommended: {chosen['reason']}"])
+    lines.append(f"recommended threshold: {chosen['value']:.4f} feature distance ({chosen['rule']})")
+    lines.append(f"  why: {chosen['reason']}")
+    if chosen["n_check_ok"]:
+        k = round(chosen["real_fpr"] * chosen["n_check_ok"])
+        lines.append(
+            f"  check: {k} of {chosen['n_check_ok']} good parts kept apart would be rejected "
+            f"(95 %: up to {chosen['real_fpr_upper_95']:.1%})"
+        )
+    if chosen["n_real_ng"]:
+        k = round(chosen["real_recall"] * chosen["n_real_ng"])
+        lines.append(
+            f"  real NG: {k} of {chosen['n_real_ng']} caught (95 %: at least {chosen['real_recall_lower_95']:.1%})"
+        )
+    else:
+        lines.append("  no real NG was checked: nothing is known about escapes yet")
+    return "\n".join(lines)
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write JSON that any strict parser reads: no NaN, no infinity."""
+    path.write_text(
+        json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False, sort_keys=False) + "\n",
+        encoding="utf-8",
+    )
+
+
+def decision_row(ws: Workspace, decision: Decision, detector: DetectorResult, *, checked: bool) -> dict[str, Any]:
+    """The fixed threshold and, if it was checked, what it did to real parts that no other role has seen."""
+    row: dict[str, Any] = {
+        **asdict(decision),
+        "status": "checked" if checked else "provisional",
+        "caught": None,
+        "rejected": None,
+        "real_recall_lower_95": None,
+        "real_fpr_upper_95": None,
+    }
+    if not checked:
+        return row
+    free = {record.sha256 for record in Ledger(ws).records(role="verification_ng")}
+    real = real_result(evidence_of(detector, None, free), decision.value)
+    if real.caught_ng is not None:
+        row |= {
+            "caught": f"{real.caught_ng.k} of {real.caught_ng.n}",
+            "real_recall_lower_95": real.caught_ng.low,
+        }
+    if real.rejected_ok is not None:
+        row |= {
+            "rejected": f"{real.rejected_ok.k} of {real.rejected_ok.n}",
+            "real_fpr_upper_95": real.rejected_ok.high,
+        }
+    return row

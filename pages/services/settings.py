@@ -1,0 +1,111 @@
+"""What a run can be told, with the defaults the pages show. One place reads them from a file or from the workspace."""
+
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from calibration.policy import ThresholdConfig
+from ias_core.backbone_menu import EMBEDDED
+from ias_core.errors import IasError
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """PatchCore. ``layers`` empty: strides 8 and 16. ``num_neighbors`` 1: no weighting, as leave-one-out needs."""
+
+    backbone: str = EMBEDDED
+    weights_path: str = ""
+    layers: tuple[str, ...] = ()
+    input_size: int = 224
+    coreset_ratio: float = 0.01
+    num_neighbors: int = 1
+    device: str = "auto"
+    check_against_anomalib: bool = True
+
+    def __post_init__(self) -> None:
+        _check(
+            32 <= self.input_size <= 1024 and self.input_size % 32 == 0,
+            "input_size",
+            "a multiple of 32 in 32..1024",
+            self.input_size,
+        )
+        _check(0 < self.coreset_ratio <= 1, "coreset_ratio", "in (0, 1]", self.coreset_ratio)
+        _check(1 <= self.num_neighbors <= 50, "num_neighbors", "in 1..50", self.num_neighbors)
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisConfig:
+    """Which synthetic NG are made. Only ``primary`` has a voice in rules that use synthetic NG."""
+
+    methods: tuple[str, ...] = ("glass-las-own", "glass-las-foreign")
+    primary: str = "glass-las-own"
+    count: int = 40
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.count <= 500, "count", "in 1..500", self.count)
+        _check(self.primary in self.methods, "primary", f"one of methods {self.methods}", self.primary)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything a run can be told; the seed decides split, coreset start and synthesis."""
+
+    seed: int = 0
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    thresholds: ThresholdConfig = field(default_factory=ThresholdConfig)
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.seed < 2**32, "seed", "in 0..4294967295", self.seed)
+
+
+def _check(good: bool, name: str, expected: str, got: object) -> None:
+    if not good:
+        raise IasError(f"setting {name}: expected {expected}, got {got!r}")
+
+
+def from_dict(cls: type, values: dict[str, Any]) -> Any:
+    """A config from plain values; a name that does not exist or a value of the wrong kind stops with a sentence."""
+    if not isinstance(values, dict):
+        raise IasError(f"expected settings as names and values for {cls.__name__}, got {type(values).__name__}")
+    known = {f.name: f for f in fields(cls)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise IasError(f"unknown setting {unknown[0]!r}; {cls.__name__} has {', '.join(known)}")
+    blank = cls()
+    return cls(**{name: _convert(name, getattr(blank, name), value) for name, value in values.items()})
+
+
+def _convert(name: str, default: Any, value: Any) -> Any:
+    if is_dataclass(default):
+        return from_dict(type(default), value)
+    if isinstance(default, tuple) and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is type(default):
+        return value
+    raise IasError(f"setting {name}: expected {type(default).__name__} like {default!r}, got {value!r}")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """JSON-ready values; ``from_dict`` reads them back."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def read_config(path: Path) -> RunConfig:
+    """A RunConfig from a .json or .toml file; every setting may be left out.
+
+    Raises
+    ------
+    IasError
+        The file is not there, is neither, or holds a setting that does not exist.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise IasError(f"expected a .json or .toml settings file at {path}: {error}") from error
+    return from_dict(RunConfig, values)

@@ -1,0 +1,215 @@
+"""Make synthetic NG from calibration OK images and score them as the line would; lay the feature-space ruler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ias_core.errors import IasError
+from pages.services import settings
+from pages.services.artifacts import (
+    DETECTOR,
+    SYNTHESIS,
+    DetectorResult,
+    ScoredSet,
+    SynthesisResult,
+    current_digest,
+    digest_of,
+    fresh_folder,
+    load_result,
+    save_result,
+)
+from pages.services.detection import FeatureSource, detector_digest
+from pages.services.ledger import ImageRecord, Ledger
+from pages.services.pictures import read_at_size
+from pages.services.progress import Progress, StageClock
+from pages.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    import torch
+
+    from ias_core.patchcore.memory_bank import MemoryBank
+    from ias_core.patchcore.scoring import Scorer
+    from ias_core.synthesis.base import SyntheticDefects
+
+_MOST_PARENTS = 60
+_RULER_IMAGES = 24
+_POINTS = 1500
+_BATCH = 16
+
+
+def synthesis_digest(detector: str, config: settings.RunConfig) -> str:
+    """Digest of everything the synthetic scores depend on."""
+    return digest_of(detector, settings.to_dict(config.synthesis), config.seed)
+
+
+def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Worker entry: ``params`` are the settings of a RunConfig."""
+    config = settings.from_dict(settings.RunConfig, params)
+    result = synthesize(ws, detector_for(ws, config), config, progress)
+    return {"digest": result.digest, "seconds": result.meta["seconds"]}
+
+
+def detector_for(ws: Workspace, config: settings.RunConfig) -> DetectorResult:
+    """The current detector, if it still fits pictures and settings; else an IasError that says what to run."""
+    if current_digest(ws, DETECTOR) != detector_digest(ws, config):
+        raise IasError("the detector is missing or out of date: build it on the detector page first")
+    result = load_result(ws, DETECTOR)
+    assert isinstance(result, DetectorResult)
+    return result
+
+
+def synthesize(
+    ws: Workspace, detector: DetectorResult, config: settings.RunConfig, progress: Progress
+) -> SynthesisResult:
+    """Synthetic NG of every method asked for, their scores, and the ruler; kept as the current synthesis.
+
+    Raises
+    ------
+    IasError
+        No calibration OK image to make NG from, or a picture that changed since it was taken in.
+    """
+    clock = StageClock()
+    candidates = Ledger(ws).records(role="calibration_ok")
+    if not candidates:
+        raise IasError("synthetic NG are made from calibration OK images and there is none: add good parts")
+    # At random: file names follow the camera's day, and the first ones would stand for one batch only.
+    order = np.random.default_rng(config.seed).permutation(len(candidates))[:_MOST_PARENTS]
+    parents = [candidates[i] for i in order]
+    progress("load", 0, 1, "loading the network")
+    with clock("load"):
+        from ias_core.patchcore.memory_bank import MemoryBank
+        from ias_core.patchcore.scoring import Scorer
+
+        source = FeatureSource(config.detector)
+        bank = MemoryBank.load(detector.bank_path)
+        scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
+    pictures = np.stack([read_at_size(record, source.input_size) for record in parents])
+    with clock("features of the parents"):
+        parent_features = _features(list(pictures), source)
+        d0 = scorer(parent_features).patch_scores
+    digest = synthesis_digest(detector.digest, config)
+    folder = fresh_folder(ws, SYNTHESIS)
+    sets: dict[str, ScoredSet] = {}
+    facts: dict[str, Any] = {}
+    for k, name in enumerate(config.synthesis.methods):
+        progress("synthetic NG", k, len(config.synthesis.methods), f"making and scoring {name}")
+        with clock(name):
+            sets[name], facts[name] = _one_method(
+                name, parents, pictures, parent_features, float(np.median(d0)), source, scorer, config, folder
+            )
+    progress("ruler", 0, 1, "shifting features beside the memory bank")
+    with clock("ruler"):
+        shifts, projection, scale, titles = _ruler(parent_features, d0, bank, config.seed)
+    result = SynthesisResult(
+        folder=folder,
+        digest=digest,
+        sets=sets,
+        shifts=shifts,
+        projection=projection,
+        meta={
+            "methods": facts,
+            "primary": config.synthesis.primary,
+            "seed": config.seed,
+            "scale": scale,
+            "example_titles": titles,
+            "ruler_images": min(_RULER_IMAGES, len(parents)),
+            "seconds": clock.seconds,
+            "notices": source.notices,
+        },
+    )
+    save_result(ws, SYNTHESIS, result)
+    return result
+
+
+def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Tensor:
+    import torch
+
+    return torch.cat([source.of_pictures(list(pictures[a : a + _BATCH])) for a in range(0, len(pictures), _BATCH)])
+
+
+def _one_method(
+    name: str,
+    parents: Sequence[ImageRecord],
+    pictures: np.ndarray,
+    parent_features: torch.Tensor,
+    scale: float,
+    source: FeatureSource,
+    scorer: Scorer,
+    config: settings.RunConfig,
+    folder: Path,
+) -> tuple[ScoredSet, dict[str, Any]]:
+    import ias_core.synthesis  # noqa: F401  registers the methods
+    from ias_core.synthesis.base import synthesizers
+
+    try:
+        method = synthesizers[name]
+    except KeyError as error:
+        raise IasError(str(error.args[0])) from None
+    made = method()(pictures, count=config.synthesis.count, seed=config.seed)
+    features = _features(list(made.images), source)
+    scores = scorer(features)
+    stems = tuple(f"{name}-{i:03d}" for i in range(len(made.images)))
+    _write_pictures(made, stems, folder)
+    parent_of = [parents[int(p)] for p in made.parents]
+    facts = {
+        "parents": [record.sha256 for record in parent_of],
+        "parent_names": [record.name for record in parent_of],
+        "severities": [round(float(s), 4) for s in made.severities],
+        "textures": list(made.textures),
+        "mask_share": [round(float(m.mean()), 5) for m in made.masks],
+        "shift_in_R": _median_shift(features, parent_features, made, scale),
+    }
+    return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts
+
+
+def _write_pictures(made: SyntheticDefects, stems: tuple[str, ...], folder: Path) -> None:
+    from PIL import Image
+
+    for image, mask, stem in zip(made.images, made.masks, stems, strict=True):
+        Image.fromarray(np.round(image * 255).astype(np.uint8), "RGB").save(folder / f"{stem}.png")
+        Image.fromarray(mask).save(folder / f"{stem}_mask.png")
+
+
+def _median_shift(
+    features: torch.Tensor, parent_features: torch.Tensor, made: SyntheticDefects, scale: float
+) -> float | None:
+    """Median feature shift inside the masks, in units of R: ties pictures to the ruler."""
+    import torch
+
+    moved = torch.linalg.norm(features - parent_features[torch.as_tensor(made.parents)], dim=3)  # (n, gh, gw)
+    masks = torch.as_tensor(made.masks, dtype=torch.float32)[:, None]
+    inside = torch.nn.functional.adaptive_max_pool2d(masks, moved.shape[1:])[:, 0].to(moved.device) > 0
+    return round(float(moved[inside].median()) / scale, 3) if scale > 0 else None
+
+
+def _ruler(
+    features: torch.Tensor, d0: np.ndarray, bank: MemoryBank, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float, list[str]]:
+    from sklearn.decomposition import PCA
+
+    from ias_core.synthesis.glass_global import feature_shifts
+
+    made = feature_shifts(features[:_RULER_IMAGES], d0[:_RULER_IMAGES], bank.features, seed=seed)
+    rng = np.random.default_rng(seed)
+    patches = features.reshape(-1, features.shape[-1]).cpu().numpy()
+    ok = patches[rng.choice(len(patches), min(_POINTS, len(patches)), replace=False)]
+    kept = bank.features[rng.choice(len(bank.features), min(_POINTS // 2, len(bank.features)), replace=False)]
+    pca = PCA(2, random_state=seed).fit(ok)
+    projection = {
+        "ok": pca.transform(ok),
+        "bank": pca.transform(kept),
+        "shifted": pca.transform(made.shifted_patches),
+        "shifted_lambda": made.shifted_lambda,
+        "explained": pca.explained_variance_ratio_,
+    }
+    shifts = {
+        "scores": made.scores,
+        "shifts": made.shifts,
+        "regions": made.regions,
+        "example_maps": made.example_maps,
+    }
+    return shifts, projection, made.scale, list(made.example_titles)

@@ -1,0 +1,114 @@
+"""Scores to thresholds and what each is worth: the one place where core scores meet the calibration package."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.counts import counts_at
+from calibration.curves import auroc, roc_band
+from calibration.policy import all_choices, recommend
+from calibration.types import Auroc, RateBound, Recommendation, RocBand, ThresholdChoice
+from pages.services.artifacts import DetectorResult, SynthesisResult
+from pages.services.settings import RunConfig
+
+_RECOMMENDED_OK_SOURCE = "leave-one-out"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """All scores a threshold can be judged by, each with its origin; synthetic and real are never pooled.
+
+    ok : (n,) OK scores that rank rules use; ``ok_source`` says which
+    ok_loo, ok_held_out, ok_check : (n,)   leave-one-out, calibration and check scores
+    synthetic : method -> (n,)
+    ng_real : (n,)
+    """
+
+    ok: np.ndarray
+    ok_source: str
+    ok_loo: np.ndarray
+    ok_held_out: np.ndarray
+    ok_check: np.ndarray
+    synthetic: dict[str, np.ndarray]
+    primary: str | None
+    ng_real: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThresholdTable:
+    """Every rule's threshold, the recommended one, and the curves behind them.
+
+    ``synthetic_roc`` and ``real_roc`` are against ``evidence.ok`` and against the check OK images.
+    """
+
+    evidence: Evidence
+    choices: tuple[ThresholdChoice, ...]
+    recommendation: Recommendation
+    synthetic_roc: dict[str, tuple[Auroc, RocBand]]
+    real_roc: tuple[Auroc, RocBand] | None
+    real_ok_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RealResult:
+    """What one threshold does to real parts that no other role has seen; None where there are none."""
+
+    rejected_ok: RateBound | None
+    caught_ng: RateBound | None
+
+
+def evidence_of(
+    detector: DetectorResult, synthesis: SynthesisResult | None, ng_ids: set[str] | None = None
+) -> Evidence:
+    """Scores by origin. ``ng_ids``: only these real NG (sha256); None takes all that were scored."""
+    sets = detector.sets
+    ng = sets["ng"]
+    keep = [ng_ids is None or image in ng_ids for image in ng.ids]
+    held_out, loo = sets["calibration"].image_scores, sets["bank"].image_scores
+    rows = all_choices(ok_held_out=held_out, ok_loo=loo, synthetic=None, rng=np.random.default_rng(0))
+    source = next(row.source for row in rows if row.rule == "percentile")
+    return Evidence(
+        ok=loo if source == _RECOMMENDED_OK_SOURCE else held_out,
+        ok_source=source,
+        ok_loo=loo,
+        ok_held_out=held_out,
+        ok_check=sets["check"].image_scores,
+        synthetic={name: scored.image_scores for name, scored in synthesis.sets.items()} if synthesis else {},
+        primary=synthesis.meta["primary"] if synthesis else None,
+        ng_real=ng.image_scores[np.array(keep, dtype=bool)],
+    )
+
+
+def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
+    """Every rule on this evidence. Real NG change no threshold here: they only judge."""
+    primary = evidence.synthetic.get(evidence.primary) if evidence.primary else None
+    choices = all_choices(
+        ok_held_out=evidence.ok_held_out,
+        ok_loo=evidence.ok_loo,
+        synthetic=primary,
+        rng=np.random.default_rng(config.seed),
+        config=config.thresholds,
+    )
+    curves = {
+        name: (auroc(evidence.ok, scores), roc_band(evidence.ok, scores)) for name, scores in evidence.synthetic.items()
+    }
+    judge_ok, judge_source = (
+        (evidence.ok_check, "check") if len(evidence.ok_check) else (evidence.ok, evidence.ok_source)
+    )
+    real = (auroc(judge_ok, evidence.ng_real), roc_band(judge_ok, evidence.ng_real)) if len(evidence.ng_real) else None
+    return ThresholdTable(
+        evidence=evidence,
+        choices=choices,
+        recommendation=recommend(choices, synthetic_auroc=curves[evidence.primary][0] if primary is not None else None),
+        synthetic_roc=curves,
+        real_roc=real,
+        real_ok_source=judge_source,
+    )
+
+
+def real_result(evidence: Evidence, threshold: float, *, confidence: float = 0.95) -> RealResult:
+    """Counts on check OK images and real NG, with exact one-sided limits."""
+    return RealResult(
+        rejected_ok=counts_at(evidence.ok_check, threshold, confidence) if len(evidence.ok_check) else None,
+        caught_ng=counts_at(evidence.ng_real, threshold, confidence) if len(evidence.ng_real) else None,
+    )

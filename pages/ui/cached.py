@@ -1,0 +1,130 @@
+"""The only file with Streamlit caches. Keys are digests and plain settings, never arrays or pictures.
+
+Streamlit hashes only a sample of a large array, so a good part and the same part with a scratch can share a key. Every
+function here is keyed by content digests; what must not be hashed has an underscore.
+"""
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from ias_core.patchcore.anomaly_maps import anomaly_map
+from pages.services import settings
+from pages.services.artifacts import (
+    DETECTOR,
+    SYNTHESIS,
+    DetectorResult,
+    SynthesisResult,
+    current_digest,
+    load_result,
+)
+from pages.services.ledger import ImageRecord
+from pages.services.pictures import read_at_size
+from pages.services.thresholds import ThresholdTable, evidence_of, threshold_table
+from pages.services.workspace import Workspace, default_root
+from pages.ui.charts import anomaly_overlay
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _workspace(root: str) -> Workspace:
+    return Workspace(root)
+
+
+def workspace() -> Workspace:
+    """This server's workspace."""
+    return _workspace(str(default_root()))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the stored scores...")
+def _result(root: str, step: str, folder: str) -> DetectorResult | SynthesisResult | None:
+    return load_result(_workspace(root), step)
+
+
+def detector(ws: Workspace) -> DetectorResult | None:
+    """The current detector's scores; shared by all sessions, read-only."""
+    return _current(ws, DETECTOR)
+
+
+def synthesis(ws: Workspace) -> SynthesisResult | None:
+    return _current(ws, SYNTHESIS)
+
+
+def _current(ws: Workspace, step: str) -> Any:
+    if current_digest(ws, step) is None:
+        return None
+    pointer = ws.get_choice(step)
+    return _result(str(ws.root), step, pointer["folder"])
+
+
+@st.cache_resource(max_entries=8, show_spinner="Setting the thresholds by every rule...")
+def _table(
+    detector_folder: str,
+    synthesis_folder: str,
+    config: str,
+    ng: tuple[str, ...],
+    _detector: Any,
+    _synthesis: Any,
+) -> ThresholdTable:
+    return threshold_table(
+        evidence_of(_detector, _synthesis, set(ng)),
+        settings.from_dict(settings.RunConfig, json.loads(config)),
+    )
+
+
+def table(
+    detector: DetectorResult, synthesis: SynthesisResult, config: settings.RunConfig, ng: set[str]
+) -> ThresholdTable:
+    """Thresholds and curves; computed once, not at every move of the slider."""
+    asked = json.dumps(settings.to_dict(config), sort_keys=True)
+    return _table(str(detector.folder), str(synthesis.folder), asked, tuple(sorted(ng)), detector, synthesis)
+
+
+def _png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _thumbnail(sha256: str, size: int, _record: ImageRecord) -> bytes:
+    return _png(np.round(read_at_size(_record, size) * 255).astype(np.uint8))
+
+
+def thumbnail(record: ImageRecord, size: int = 160) -> bytes:
+    """PNG of a picture, square."""
+    return _thumbnail(record.sha256, size, record)
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _overlay(
+    image_id: str,
+    scored_by: str,
+    size: int,
+    low: float,
+    high: float,
+    opacity: float,
+    _picture: Any,
+    _patch: np.ndarray,
+) -> bytes:
+    return _png(anomaly_overlay(_picture(), anomaly_map(_patch, size), vmin=low, vmax=high, opacity=opacity))
+
+
+def overlay(
+    image_id: str,
+    scored_by: str,
+    picture: Any,
+    patch_scores: np.ndarray,
+    *,
+    scale: tuple[float, float],
+    opacity: float,
+    size: int,
+) -> bytes:
+    """PNG of a picture under its anomaly map, on a colour scale fixed by the caller.
+
+    ``image_id`` and ``scored_by`` identify picture and scores; ``picture`` is called only when it must be drawn.
+    """
+    return _overlay(image_id, scored_by, size, scale[0], scale[1], opacity, picture, patch_scores)

@@ -1,0 +1,122 @@
+"""The fixed threshold against real NG that nothing before has used."""
+
+import numpy as np
+import streamlit as st
+
+from pages.services.decision import current_decision
+from pages.services.intake import add_verification_ng
+from pages.services.ledger import Ledger
+from pages.services.pictures import read_at_size
+from pages.services.verification import free_ng, verify
+from pages.ui import cached, frame, widgets
+
+PER_PAGE = 10
+SUFFIXES = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"]
+
+ws, steps = frame.bootstrap("verification")
+st.markdown(
+    "Decided here: **whether the fixed threshold holds on real defects** that no step before has used. Never optional."
+)
+frame.stop_if_missing(steps["verification"])
+decision, detector = current_decision(ws), cached.detector(ws)
+free = free_ng(ws)
+st.markdown(
+    f"Fixed threshold: **{decision.value:.4f}** feature distance ({decision.origin}), fixed {decision.fixed_at}."
+)
+if not free:
+    st.info(
+        "0 real NG are free for verification, so the threshold stays **provisional**. One caught NG would "
+        "prove an escape "
+        "rate of at most 95 %, ten caught of ten at most 26 %, 59 of 59 at most 5 % (95 % confidence)."
+    )
+with st.expander("Add real NG for verification", expanded=not free):
+    files = st.file_uploader(
+        "Pictures of defective parts that nothing before has used",
+        type=SUFFIXES,
+        accept_multiple_files=True,
+        key="more-ng",
+    )
+    if st.button("Add them", disabled=not files):
+        added = widgets.told(lambda: add_verification_ng(ws, [(f.name, f.getvalue()) for f in files]))
+        if added is not None:
+            for refused in added.rejected:
+                st.warning(f"{refused.name}: {refused.reason}")
+            st.success(
+                "Added. The detector is out of date now: build it again to score them (the memory bank stays the same)."
+            )
+if steps["verification"].state != "done":
+    if not st.button("Check the threshold", type="primary", key="verify"):
+        st.stop()
+    widgets.told(lambda: verify(ws, detector, decision))
+    st.rerun()
+
+result = widgets.told(lambda: verify(ws, detector, decision))
+if result is None:
+    st.stop()
+left, right = st.columns(2)
+with left.container(border=True):
+    if result.caught_ng is None:
+        st.markdown("### Provisional: no real NG")
+        st.caption("Nothing is called verified that was not checked on real NG.")
+    else:
+        n = result.caught_ng
+        st.markdown(f"### {widgets.caught_sentence(n, 'real NG')}")
+        st.caption(f"{n.n - n.k} of {n.n} missed: proves at most {widgets.percent(1 - n.low)} escape at 95 %")
+with right.container(border=True):
+    if result.rejected_ok is None:
+        st.markdown("### No check OK pictures")
+        st.caption("Too few good parts to keep some apart: nothing independent is known about rejected good parts.")
+    else:
+        st.markdown(f"### {widgets.rejected_sentence(result.rejected_ok)}")
+        st.caption("check OK pictures: in no other role")
+records = {r.sha256: r for r in Ledger(ws).records()}
+scale = widgets.colour_scale(detector.sets["bank"].patch_scores)
+size = detector.meta["input_size"]
+opacity = st.slider("Map opacity", 0.0, 1.0, 0.6, key="map-opacity", persist_state="session")
+
+
+def show(title: str, wrong: tuple[tuple[str, str, float], ...], set_name: str, none: str) -> None:
+    st.subheader(f"{title} ({len(wrong)})")
+    wrong = [w for w in wrong if w[1] in records]
+    if not wrong:
+        st.caption(none)
+        return
+    pages = -(-len(wrong) // PER_PAGE)
+    page = (st.pagination(pages, key=f"page-{set_name}") or 1) - 1 if pages > 1 else 0
+    shown = wrong[page * PER_PAGE : (page + 1) * PER_PAGE]
+    place = {image: i for i, image in enumerate(detector.sets[set_name].ids)}
+    widgets.gallery(
+        widgets.overlay_items(
+            [image for _, image, _ in shown],
+            [f"{name}: {score:.2f} ({score - decision.value:+.2f})" for name, _, score in shown],
+            [lambda r=records[image]: read_at_size(r, size) for _, image, _ in shown],
+            [detector.sets[set_name].patch_scores[place[image]] for _, image, _ in shown],
+            scored_by=detector.meta["bank_id"],
+            scale=scale,
+            opacity=opacity,
+            size=size,
+        )
+    )
+
+
+show(
+    "Missed real NG, the furthest below the threshold first",
+    result.missed,
+    "ng",
+    "None was missed." if result.caught_ng else "No real NG yet.",
+)
+show(
+    "Rejected good parts, the highest score first",
+    result.false_rejects,
+    "check",
+    "None was rejected." if result.rejected_ok else "No check OK pictures.",
+)
+widgets.scale_caption(scale)
+with st.expander("How was this computed"):
+    iqr = float(np.subtract(*np.percentile(detector.sets["bank"].image_scores, [75, 25])))
+    st.markdown(
+        f"A part is NG when its score is at or above {decision.value!r}. Limits: exact one-sided "
+        "Clopper-Pearson, 95 %. "
+        f"Real NG used: {len(result.ng)}, each in the role verification NG and in no other. Interquartile range of "
+        f"leave-one-out OK scores, to judge the margins by: {iqr:.2f}. Memory bank {detector.meta['bank_id'][:16]}."
+    )

@@ -1,0 +1,24 @@
+"""``python -m tests``: install what app and tests need into this environment, then run every test."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.browser import ensure_browser
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    files = [ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt"]
+    wanted = [argument for file in files for argument in ("-r", str(file))]
+    code = subprocess.call([sys.executable, "-m", "pip", "install", "-q", *wanted])
+    if code:
+        print("python -m tests: pip could not install the requirements; its message is above", file=sys.stderr)
+        return code
+    print(f"browser: {ensure_browser()}", flush=True)
+    return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

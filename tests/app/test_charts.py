@@ -1,0 +1,317 @@
+"""Figures say what they show, and one table of colours holds everywhere."""
+
+import re
+import tomllib
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calibration.counts import counts_at
+from calibration.curves import auroc, roc_band
+from ias_core.errors import ShapeError
+from pages.ui import charts, theme
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+
+
+def group(key: str, scores: list[float] | np.ndarray) -> charts.ScoreGroup:
+    scores = np.asarray(scores, float)
+    return charts.ScoreGroup(key, f"{key} label", scores, tuple(f"{key}_{i}.png" for i in range(len(scores))))
+
+
+def roc_of(ok: np.ndarray, ng: np.ndarray, threshold: float) -> go.Figure:
+    return charts.roc(
+        [("real", "Real NG", roc_band(ok, ng), auroc(ok, ng))],
+        [("real", "Threshold", counts_at(ok, threshold), counts_at(ng, threshold))],
+    )
+
+
+def ruler_of(**more) -> go.Figure:
+    recall = {1: np.array([0.0, 0.5]), 16: np.array([0.4, 1.0])}
+    return charts.ruler(
+        np.array([0.5, 1.0]), recall, 12.5, {1: None, 16: 1.0}, "R = median = 8.1", n=40, **more
+    )
+
+
+def every_figure() -> dict[str, go.Figure]:
+    rng = np.random.default_rng(0)
+    ok, synthetic, real = rng.normal(9, 1, 200), rng.normal(12, 2, 50), rng.normal(13, 2, 11)
+    return {
+        "scores": charts.score_distribution(
+            [group("ok", ok), group("synthetic", synthetic), group("real", real)], 11.0, 10.5
+        ),
+        "roc": roc_of(ok, real, 11.0),
+        "ruler": ruler_of(),
+        "projection": charts.projection(
+            {
+                "ok": rng.normal(size=(3000, 2)),
+                "bank": rng.normal(size=(30, 2)),
+                "synthetic": rng.normal(size=(20, 2)),
+            },
+            (0.4, 0.1),
+        ),
+        "sources": charts.loo_histogram(ok[:80], ok[80:160], ok[160:]),
+    }
+
+
+@pytest.mark.parametrize("name", every_figure())
+def test_figure_has_title_axes_legend_with_n_and_no_background(name: str) -> None:
+    figure = every_figure()[name]
+    layout = figure.layout
+    assert layout.title.text and layout.title.subtitle.text and layout.height
+    assert layout.showlegend and layout.template.layout.paper_bgcolor == "rgba(0, 0, 0, 0)"
+    axes = [axis for axis in layout.to_plotly_json() if axis.startswith(("xaxis", "yaxis"))]
+    assert axes and all(layout[axis].title.text for axis in axes)
+    listed = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert listed and all(re.search(r"n = \d| of \d", text) for text in listed)
+    assert all(trace.hovertemplate for trace in figure.data if trace.hoverinfo != "skip")
+
+
+def test_bars_count_every_score_and_name_the_highest_file_of_a_bin() -> None:
+    figure = charts.score_distribution([group("ok", [1.0, 1.001, 2.0, 9.0, 9.0])], None, None)
+    (bars,) = figure.data
+    assert bars.type == "bar" and sum(bars.y) == 5
+    assert [row[0] for row in bars.customdata] == ["ok_1.png", "ok_2.png", "ok_4.png"]
+
+
+def test_many_ok_scores_are_never_single_points() -> None:
+    ok = np.random.default_rng(0).gamma(30, 0.3, 5000)
+    (bars,) = charts.score_distribution([group("ok", ok)], 12.0, None).data
+    assert bars.type == "bar" and len(bars.x) <= 240 and sum(bars.y) == 5000
+
+
+def test_real_ng_at_the_threshold_is_caught_and_below_it_open_with_its_name() -> None:
+    figure = charts.score_distribution([group("ok", [1.0, 4.0]), group("real", [3.0, 2.0, 1.0])], 2.0, None)
+    dots = figure.data[1]
+    assert list(dots.x) == [1.0, 2.0, 3.0]
+    assert list(dots.marker.symbol) == ["square-open", "square", "square"]
+    assert [row[0] for row in dots.customdata] == ["real_2.png", "real_1.png", "real_0.png"]
+    assert list(dots.text) == ["real_2.png", "", ""]
+
+
+def test_equal_real_scores_stack_instead_of_hiding_each_other() -> None:
+    figure = charts.score_distribution([group("ok", [1.0, 4.0]), group("real", [3.0] * 4)], None, None)
+    assert list(figure.data[1].y) == [1, 2, 3, 4]
+
+
+def test_many_real_ng_become_a_histogram() -> None:
+    scores = np.linspace(1, 2, charts.MAX_DOTS + 1)
+    assert charts.score_distribution([group("real", scores)], 1.5, None).data[0].type == "bar"
+
+
+def test_markup_in_a_file_name_is_shown_as_text() -> None:
+    real = charts.ScoreGroup("real", "Real NG", np.array([1.0]), ("a<b>&.png",))
+    dots = charts.score_distribution([group("ok", [1.0, 4.0]), real], 2.0, None).data[1]
+    assert dots.text[0] == "a&lt;b&gt;&amp;.png" and dots.customdata[0][0] == "a<b>&.png"
+
+
+def test_nothing_jumps_while_the_threshold_moves() -> None:
+    groups = [group("ok", [1.0, 2.0, 3.0]), group("real", [2.5, 4.0])]
+    figures = [charts.score_distribution(groups, threshold, 3.0) for threshold in (0.0, 1.7, 3.0, 99.0)]
+    axes = [
+        {name: value for name, value in figure.layout.to_plotly_json().items() if "axis" in name}
+        for figure in figures
+    ]
+    assert all(axis == axes[0] for axis in axes)
+    assert len({tuple(trace.name for trace in figure.data) for figure in figures}) == 1
+
+
+def test_threshold_and_recommended_are_labelled_and_one_label_when_equal() -> None:
+    groups = [group("ok", [10.0, 12.0])]
+    apart = [a.text for a in charts.score_distribution(groups, 12.0, 11.0).layout.annotations]
+    assert any("threshold 12.00" in text for text in apart) and "recommended 11.00" in apart
+    (label,) = charts.score_distribution(groups, 11.0, 11.0).layout.annotations
+    assert "threshold 11.00" in label.text and "= recommended" in label.text
+    assert not charts.score_distribution(groups, None, None).layout.annotations
+    assert not charts.score_distribution(groups, np.inf, None).layout.annotations
+
+
+def test_empty_group_says_so_and_equal_scores_still_draw() -> None:
+    figure = charts.score_distribution([group("ok", [2.0, 2.0]), group("real", [])], 2.0, None)
+    assert figure.data[1].name == "real label, n = 0"
+    assert "real label: none yet" in [a.text for a in figure.layout.annotations]
+    assert sum(figure.data[0].y) == 2
+
+
+def test_score_group_refuses_what_cannot_be_drawn() -> None:
+    with pytest.raises(ShapeError, match="one name per score"):
+        charts.ScoreGroup("ok", "OK", np.ones(2), ("a",))
+    with pytest.raises(ShapeError, match="finite"):
+        group("ok", [1.0, np.nan])
+    with pytest.raises(ShapeError, match="key"):
+        group("good", [1.0])
+    with pytest.raises(ShapeError, match="at least one score"):
+        charts.score_distribution([group("ok", [])], None, None)
+    with pytest.raises(ShapeError, match="at least one score"):
+        charts.loo_histogram(None, np.empty(0), None)
+
+
+@given(
+    st.integers(2, 3000).flatmap(
+        lambda n: st.tuples(st.just(n), st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.05, 0.5]))
+    )
+)
+def test_thinning_keeps_both_ends_and_at_most_the_limit(drawn: tuple[int, int, float]) -> None:
+    n, seed, zoom = drawn
+    rng = np.random.default_rng(seed)
+    fpr, recall = (np.concatenate([[0], np.sort(rng.random(n)), [1]]) for _ in range(2))
+    kept = charts._thinned(fpr, recall, zoom)
+    assert kept[0] == 0 and kept[-1] == n + 1 and len(kept) <= charts.MAX_VERTICES
+    assert (np.diff(kept) > 0).all()
+
+
+def test_thinned_roc_stays_on_the_full_curve() -> None:
+    rng = np.random.default_rng(1)
+    ok, ng = rng.normal(0, 1, 5000), rng.normal(2, 1, 500)
+    band = roc_band(ok, ng)
+    line = next(trace for trace in roc_of(ok, ng, 1.0).data if trace.mode == "lines" and trace.name)
+    assert len(line.x) <= charts.MAX_VERTICES
+    full = np.interp(line.customdata[1:], band.curve.thresholds[:0:-1], band.curve.recall[:0:-1])
+    np.testing.assert_allclose(np.array(line.y[1:]), 100 * full)
+    steps = np.diff(line.x).max(), np.diff(line.y).max()
+    assert max(steps) <= 1.5  # percent: what lies between two kept points is thinner than the line
+
+
+def test_roc_band_is_drawn_in_the_window_only_where_it_bounds_something() -> None:
+    rng = np.random.default_rng(1)
+    few = roc_of(rng.normal(0, 1, 50), rng.normal(3, 1, 20), 2.0)
+    many = roc_of(rng.normal(0, 1, 5000), rng.normal(3, 1, 500), 2.0)
+    assert sum(trace.fill == "toself" for trace in few.data) == 1
+    assert sum(trace.fill == "toself" for trace in many.data) == 2
+    assert any("would fill this window" in a.text for a in few.layout.annotations)
+    assert not any("would fill this window" in a.text for a in many.layout.annotations)
+
+
+def test_roc_marks_the_operating_point_with_its_exact_limits() -> None:
+    ok, ng = np.arange(20.0), np.array([18.0, 25.0, 30.0])
+    figure = roc_of(ok, ng, 19.0)
+    points = [trace for trace in figure.data if trace.mode == "markers"]
+    assert len(points) == 2 and points[0].x == (5.0,) and points[0].y[0] == pytest.approx(200 / 3)
+    assert "1 of 20 good parts rejected, 2 of 3 caught" in points[0].name
+    bound = counts_at(ok, 19.0)
+    assert points[0].error_x.array[0] == pytest.approx(100 * (bound.high - bound.estimate))
+
+
+def test_ruler_says_per_region_what_is_found() -> None:
+    names = [trace.name for trace in ruler_of().data]
+    assert names == [
+        "1 patch: not found at any tested shift, n = 40 per point",
+        "16 patches: found from 1 R on, n = 40 per point",
+    ]
+    assert "not evidence" in ruler_of().layout.title.subtitle.text
+
+
+def test_projection_thins_evenly_and_says_so() -> None:
+    cloud = np.column_stack([np.arange(5000.0), np.zeros(5000)])
+    (trace,) = charts.projection({"ok": cloud}, (0.5, 0.2)).data
+    assert len(trace.x) == charts.MAX_CLOUD and trace.x[0] == 0 and trace.x[-1] == 4999
+    assert trace.name == "OK patches, n = 5,000 (800 drawn)"
+    with pytest.raises(ShapeError, match="projection"):
+        charts.projection({"ok": np.ones((3, 3))}, (0.5, 0.2))
+
+
+def test_overlay_has_one_scale_for_all_pictures() -> None:
+    image = np.full((4, 5, 3), 0.5, np.float32)
+    amap = np.full((4, 5), 2.0)
+    amap[1, 1], amap[2, 2] = 10.0, 50.0
+    before = image.copy(), amap.copy()
+    shown = charts.anomaly_overlay(image, amap, vmin=2.0, vmax=10.0, opacity=1.0)
+    assert shown.shape == (4, 5, 3) and shown.dtype == np.uint8
+    assert (shown[0, 0] == 128).all()  # at vmin the picture is untouched
+    assert (shown[1, 1] == shown[2, 2]).all()  # above vmax nothing changes any more
+    alone = charts.anomaly_overlay(image, np.full((4, 5), 10.0), vmin=2.0, vmax=10.0, opacity=1.0)
+    assert (alone == shown[1, 1]).all()  # the picture's own maximum plays no part
+    assert (charts.anomaly_overlay(image, amap, vmin=2.0, vmax=10.0, opacity=0.0) == 128).all()
+    np.testing.assert_array_equal(image, before[0])
+    np.testing.assert_array_equal(amap, before[1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale", "opacity"),
+    [((4, 6), (0, 1), 0.5), ((4, 5), (1, 1), 0.5), ((4, 5), (0, np.nan), 0.5), ((4, 5), (0, 1), 1.5)],
+)
+def test_overlay_refuses(shape: tuple[int, int], scale: tuple[float, float], opacity: float) -> None:
+    with pytest.raises(ShapeError, match="overlay"):
+        charts.anomaly_overlay(
+            np.zeros((4, 5, 3)), np.zeros(shape), vmin=scale[0], vmax=scale[1], opacity=opacity
+        )
+
+
+# Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009) 1291-1298, severity 1.0, on linear RGB
+VISION = {
+    "normal": [1, 0, 0, 0, 1, 0, 0, 0, 1],
+    "protan": [0.1523, 1.0526, -0.2049, 0.1145, 0.7863, 0.0992, -0.0039, -0.0481, 1.0520],
+    "deutan": [0.3673, 0.8606, -0.2280, 0.2801, 0.6725, 0.0474, -0.0118, 0.0429, 0.9689],
+    "tritan": [1.2555, -0.0767, -0.1788, -0.0784, 0.9308, 0.1476, 0.0047, 0.6914, 0.3039],
+}
+
+
+def linear(colour: str) -> np.ndarray:
+    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ np.clip(rgb, 0, 1) / [0.95047, 1, 1.08883]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((float(linear(c) @ [0.2126, 0.7152, 0.0722]) for c in (one, other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_evidence_colours_differ_for_every_eye(vision: str) -> None:
+    eye = np.reshape(VISION[vision], (3, 3))
+    seen = {key: lab(eye @ linear(theme.STYLES[key].colour)) for key in ("ok", "synthetic", "real")}
+    for one, other in combinations(seen, 2):
+        assert np.linalg.norm(seen[one] - seen[other]) >= 30, (one, other)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_evidence_outlines_stand_out_from_the_page(mode: str) -> None:
+    page = CONFIG["theme"][mode]["backgroundColor"]
+    for key, style in theme.STYLES.items():
+        assert contrast(style.outline, page) >= 3, key
+    assert contrast(CONFIG["theme"][mode]["textColor"], page) >= 7
+
+
+def test_evidence_differs_in_more_than_colour() -> None:
+    styles = [theme.STYLES[key] for key in ("ok", "synthetic", "real")]
+    assert len({style.symbol for style in styles}) == len({style.hatch for style in styles}) == 3
+    assert len({style.glyph for style in theme.STYLES.values()}) == len(theme.STYLES)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_config_uses_the_colours_of_the_theme(mode: str) -> None:
+    colours = [style.colour for style in theme.STYLES.values()]
+    section = CONFIG["theme"][mode]
+    assert section["chartCategoricalColors"] == colours
+    assert [section["blueColor"], section["orangeColor"], section["redColor"]] == colours[:3]
+
+
+def test_css_uses_the_colours_of_the_theme() -> None:
+    css = theme.STYLE_CSS.read_text(encoding="utf-8")
+    chips = dict(re.findall(r"\.chip-(\w+) \{ --chip: (#\w{6})", css))
+    assert chips == {key: style.colour for key, style in theme.STYLES.items()}
+    assert "http" not in css and theme.ICON.read_bytes().startswith(b"\x89PNG")
+
+
+def test_overlay_refuses_a_map_with_nan() -> None:
+    with pytest.raises(ShapeError, match="finite"):
+        charts.anomaly_overlay(np.zeros((1, 1, 3)), np.array([[np.nan]]), vmin=0, vmax=1, opacity=1)
+
+
+def test_config_keeps_the_app_local_quiet_and_opening_a_browser() -> None:
+    assert CONFIG["server"]["address"] == "127.0.0.1"
+    assert "headless" not in CONFIG["server"] and CONFIG["server"]["showEmailPrompt"] is False
+    assert CONFIG["browser"]["gatherUsageStats"] is False

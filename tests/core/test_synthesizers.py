@@ -1,0 +1,186 @@
+"""One contract over every registered method, then what local anomaly synthesis (LAS) promises beyond it."""
+
+import numpy as np
+import pytest
+
+import ias_core.synthesis  # noqa: F401  registers the methods
+from ias_core.errors import ShapeError
+from ias_core.synthesis import textures
+from ias_core.synthesis.base import SyntheticDefects, synthesizers
+from tests.core.small import pictures
+
+SIZE, COUNT = 64, 10
+LAS = ("glass-las-own", "glass-las-foreign")
+
+
+@pytest.fixture(params=synthesizers.names())
+def made(request):
+    images = pictures(4, SIZE)
+    images.setflags(write=False)
+    return request.param, images, synthesizers[request.param]()(images, count=COUNT, seed=7)
+
+
+def test_methods_of_the_first_phase_are_registered():
+    assert set(LAS) <= set(synthesizers.names())
+
+
+def test_shapes_types_and_range(made):
+    name, _, defects = made
+    assert isinstance(defects, SyntheticDefects)
+    assert defects.images.shape == (COUNT, SIZE, SIZE, 3) and defects.images.dtype == np.float32
+    assert defects.masks.shape == (COUNT, SIZE, SIZE) and defects.masks.dtype == bool
+    assert defects.images.min() >= 0 and defects.images.max() <= 1
+    assert (defects.method, defects.seed) == (name, 7)
+    assert ((defects.parents >= 0) & (defects.parents < 4)).all()
+    assert ((defects.severities >= 0) & (defects.severities <= 1)).all()
+    assert all(isinstance(texture, str) and texture for texture in defects.textures)
+
+
+def test_nothing_changes_outside_the_mask_and_something_inside(made):
+    _, images, defects = made
+    for image, mask, parent in zip(defects.images, defects.masks, defects.parents, strict=True):
+        assert np.array_equal(image[~mask], images[parent][~mask])
+        assert mask.any() and (image[mask] != images[parent][mask]).any()
+
+
+def test_input_stays_unchanged_and_is_not_shared(made):
+    _, images, defects = made
+    assert np.array_equal(images, pictures(4, SIZE))
+    assert not np.shares_memory(images, defects.images)
+
+
+def test_same_seed_same_pixels_and_another_seed_others(made):
+    name, images, defects = made
+    again, other = (synthesizers[name]()(images, count=COUNT, seed=seed) for seed in (7, 8))
+    assert np.array_equal(again.images, defects.images) and np.array_equal(again.masks, defects.masks)
+    assert again.textures == defects.textures and np.array_equal(again.severities, defects.severities)
+    assert not np.array_equal(other.images, defects.images)
+
+
+def test_global_random_state_plays_no_part(made):
+    name, images, defects = made
+    np.random.seed(1)
+    assert np.array_equal(synthesizers[name]()(images, count=COUNT, seed=7).images, defects.images)
+
+
+def test_fewer_images_are_the_first_of_more(made):
+    name, images, defects = made
+    assert np.array_equal(synthesizers[name]()(images, count=3, seed=7).images, defects.images[:3])
+
+
+def test_every_parent_is_used(made):
+    assert set(made[2].parents) == {0, 1, 2, 3}
+
+
+def test_one_image_is_enough(made):
+    name, images, _ = made
+    assert synthesizers[name]()(images[:1], count=2, seed=0).images.shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "count"),
+    [
+        (np.zeros((0, 64, 64, 3), np.float32), 1),
+        (np.zeros((2, 64, 64), np.float32), 1),
+        (np.zeros((2, 64, 32, 3), np.float32), 1),
+        (np.zeros((2, 64, 64, 3), np.float32), 0),
+    ],
+)
+@pytest.mark.parametrize("name", synthesizers.names())
+def test_input_that_does_not_fit_is_refused(name, images, count):
+    with pytest.raises(ShapeError, match="expected"):
+        synthesizers[name]()(images, count=count, seed=0)
+
+
+@pytest.mark.parametrize("name", synthesizers.names())
+def test_unknown_setting_is_refused(name):
+    with pytest.raises(TypeError):
+        synthesizers[name](no_such_setting=1)
+
+
+@pytest.mark.parametrize("name", LAS)
+def test_las_blends_one_8_bit_texture_with_weight_beta(name):
+    """|x_las - x| = (1 - beta) |x' - x| in the mask: solved for x', it must be a picture: 8-bit values in [0, 1]."""
+    images = pictures(4, SIZE)
+    made = synthesizers[name]()(images, count=COUNT, seed=3)
+    betas = 1 - made.severities
+    assert ((betas >= 0.2 - 1e-6) & (betas <= 0.8 + 1e-6)).all()
+    for image, mask, parent, beta in zip(made.images, made.masks, made.parents, betas, strict=True):
+        x = images[parent][mask].astype(np.float64)
+        texture = (image[mask] - beta * x) / (1 - beta) * 255
+        np.testing.assert_allclose(texture, np.round(texture), atol=5e-3)
+        assert texture.min() > -0.01 and texture.max() < 255.01
+        shift = np.abs(image[mask] - x)
+        np.testing.assert_allclose(shift, (1 - beta) * np.abs(np.round(texture) / 255 - x), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LAS)
+def test_las_severity_is_one_minus_beta(name):
+    images = pictures(3, SIZE)
+    for beta in (0.2, 0.8):
+        made = synthesizers[name](beta_mean=beta, beta_std=0.0)(images, count=COUNT, seed=1)
+        np.testing.assert_allclose(made.severities, 1 - beta, atol=1e-6)
+    spread = synthesizers[name]()(images, count=200, seed=1).severities
+    assert abs(spread.mean() - 0.5) < 0.03 and abs(spread.std() - 0.1) < 0.02
+    clipped = synthesizers[name](beta_std=0.3)(images, count=200, seed=1).severities
+    assert clipped.min() == pytest.approx(0.2) and clipped.max() == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("name", LAS)
+def test_las_of_a_grey_camera_stays_grey(name):
+    grey = np.repeat(pictures(3, SIZE)[..., :1], 3, 3)
+    made = synthesizers[name]()(grey, count=COUNT, seed=2)
+    assert np.ptp(made.images, axis=3).max() < 2 / 255
+
+
+def test_own_texture_is_an_own_image_never_in_register():
+    images = pictures(5, SIZE)
+    for seed in range(30):
+        texture, name = textures.own_texture(images, np.random.default_rng(seed))
+        source = images[int(name.removeprefix("own image "))]
+        assert np.array_equal(np.sort(texture, axis=None), np.sort(source, axis=None))
+        assert not np.array_equal(texture, source)
+
+
+def test_own_texture_is_named_as_such_and_foreign_as_made_here():
+    images = pictures(3, SIZE)
+    own, foreign = (synthesizers[name]()(images, count=40, seed=0).textures for name in LAS)
+    assert all(texture.startswith("own image") for texture in own)
+    kinds = {texture.removeprefix("made here: ") for texture in foreign}
+    assert kinds == {"noise", "stripes", "checks", "flat"}
+
+
+def test_three_different_augmentations(monkeypatch):
+    used: list[int] = []
+    counted = tuple(lambda image, rng, place=place: used.append(place) or image for place in range(9))
+    monkeypatch.setattr(textures, "_AUGMENTATIONS", counted)
+    for seed in range(20):
+        used.clear()
+        textures.augment(pictures(1, SIZE)[0], np.random.default_rng(seed))
+        assert len(used) == len(set(used)) == 3
+
+
+@pytest.mark.parametrize("place", range(9))
+def test_each_augmentation_gives_a_picture(monkeypatch, place):
+    monkeypatch.setattr(textures, "_AUGMENTATIONS", (textures._AUGMENTATIONS[place],) * 3)
+    out = textures.augment(pictures(1, SIZE)[0], np.random.default_rng(0))
+    assert out.shape == (SIZE, SIZE, 3) and out.dtype == np.float32
+    assert out.min() >= 0 and out.max() <= 1 and np.ptp(out) > 0.1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"masks": np.zeros((2, 8, 9), bool)}, {"parents": np.zeros(3, int)}, {"textures": ("a",)}, {"severities": 1.0}],
+)
+def test_fields_that_do_not_fit_are_refused(change):
+    fields = {
+        "images": np.zeros((2, 8, 8, 3), np.float32),
+        "masks": np.zeros((2, 8, 8), bool),
+        "parents": np.zeros(2, int),
+        "method": "m",
+        "severities": np.zeros(2, np.float32),
+        "textures": ("a", "b"),
+        "seed": 0,
+    }
+    with pytest.raises((ShapeError, AttributeError)):
+        SyntheticDefects(**fields | change)
