@@ -6,9 +6,10 @@ python cli.py run --ok DIR --out DIR   the whole job on your own pictures
 """
 
 import argparse
-import logging
 import subprocess
 import sys
+import traceback
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
@@ -61,30 +62,36 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "app":
             return open_app(asked)
-        asked.out.mkdir(parents=True, exist_ok=True)
         log = asked.out / "error.log"
         return run_job(asked)
     except KeyboardInterrupt:
         print("cli.py: cancelled", file=sys.stderr)
     except OSError as error:
         print(f"cli.py: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
-    except ValueError as error:  # IntakeRefused, FeatureError, CalibrationError and the like
-        print(f"cli.py: {_one_line(error)}", file=sys.stderr)
     except Exception as error:
+        from calibration.errors import CalibrationError
         from ias_core.errors import IasError
 
-        if isinstance(error, IasError):
-            print(f"cli.py: {_one_line(error)}", file=sys.stderr)
+        if isinstance(error, (IasError, CalibrationError)):
+            print_rejected(getattr(error, "rejected", ()))
+            print(f"cli.py: {' '.join(str(error).split())}", file=sys.stderr)
         else:
-            if log is not None:
-                logging.basicConfig(filename=log, force=True)
-                logging.exception("unexpected error")
-            print(f"cli.py: unexpected error ({type(error).__name__}); details in {log}", file=sys.stderr)
+            place = _keep_traceback(error, log)
+            print(f"cli.py: unexpected error ({type(error).__name__}){place}", file=sys.stderr)
     return 1
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _keep_traceback(error: Exception, log: Path | None) -> str:
+    if log is not None:
+        with suppress(OSError), log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+            return f"; details in {log}"
+    return f": {' '.join(str(error).split())}"
+
+
+def print_rejected(rejected) -> None:
+    for refused in rejected:
+        print(f"  refused: {refused.name}: {refused.reason}")
 
 
 def open_app(asked: argparse.Namespace) -> int:
@@ -131,6 +138,7 @@ def run_job(asked: argparse.Namespace) -> int:
     """Pictures to calibration.json, with a summary on stdout."""
     from dataclasses import replace
 
+    from ias_core.errors import IasError
     from pages.services import demo, intake, pipeline, report
     from pages.services.settings import RunConfig, read_config
     from pages.services.workspace import Workspace
@@ -138,6 +146,12 @@ def run_job(asked: argparse.Namespace) -> int:
     config = read_config(asked.config) if asked.config else RunConfig()
     if asked.seed is not None:
         config = replace(config, seed=asked.seed)
+    sources = [folder for name in ("ok", "ng", "data") if (folder := getattr(asked, name, None)) is not None]
+    intake.refuse_around(asked.out, *sources)
+    try:
+        asked.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IasError(f"--out {asked.out} cannot be made a folder ({error.strerror})") from error
     ws = Workspace(asked.out / "workspace")
     if asked.command == "demo":
         data = demo.import_demo(ws)
@@ -147,9 +161,9 @@ def run_job(asked: argparse.Namespace) -> int:
         data = intake.import_zip(ws, asked.zip)
     else:
         data = intake.import_folders(ws, asked.ok, asked.ng)
-    print(f"{len(data.accepted)} pictures taken in, {len(data.rejected)} refused")
-    for refused in data.rejected:
-        print(f"  refused: {refused.name}: {refused.reason}")
+    n_ng = sum(record.label == "ng" for record in data.accepted)
+    print(f"taken in: {len(data.accepted) - n_ng} OK and {n_ng} real NG pictures; {len(data.rejected)} files refused")
+    print_rejected(data.rejected)
     for notice in data.notices:
         print(f"  note: {notice}")
     intake.assign_roles(ws, seed=config.seed)
@@ -175,4 +189,5 @@ def _print_stage():
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # a file name that the console's code page cannot show
     sys.exit(main())

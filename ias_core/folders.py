@@ -239,8 +239,9 @@ def _walk(root: Path) -> list[tuple[str, Path]]:
 
     for folder, inner, names in os.walk(root, onerror=unreadable):
         inner[:] = sorted(name for name in inner if not _is_litter(name))
-        # A folder called x.png is looked through like any other, and answered by name as well.
-        pretenders = [name for name in inner if _is_picture_name(name)]
+        # A folder called x.png is looked through like any other, and answered by name as well. A link to a folder
+        # may lead anywhere, back to here too: it is not followed, and so answered by name.
+        pretenders = [name for name in inner if _is_picture_name(name) or os.path.islink(os.path.join(folder, name))]
         for name in sorted([*names, *pretenders]):
             path = Path(folder) / name
             if not _is_litter(name):

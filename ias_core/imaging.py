@@ -53,7 +53,10 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if path.is_dir():
         if not os.access(path, os.R_OK | os.X_OK):
             raise ImageRefused("this folder may not be read; check its permissions")
-        raise ImageRefused("this is a folder, not a picture; put the pictures themselves there")
+        what = "a link to a folder, which is not followed" if path.is_symlink() else "a folder, not a picture"
+        raise ImageRefused(f"this is {what}; put the pictures themselves there")
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise ImageRefused("this is no ordinary file (a pipe or a device); put the picture itself there")
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

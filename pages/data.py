@@ -136,7 +136,7 @@ def show_data(data: intake.Intake) -> None:
         )
     if st.button(
         "Run to a provisional threshold",
-        type="primary",
+        type="secondary" if steps["synthesis"].state == "done" else "primary",
         key="run-all",
         help="Builds the detector and makes synthetic NG with the settings of the next two pages",
     ):

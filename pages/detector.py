@@ -25,7 +25,7 @@ config = load_config(ws)
 
 
 def settings_form(now: RunConfig) -> RunConfig:
-    """The settings as chosen in the widgets."""
+    """The settings as chosen in the widgets; what a settings file brought is among the options and stays."""
     names = [entry.name for entry in MENU]
     titles = {entry.name: f"{entry.title} - weights {entry.weights}" for entry in MENU}
     known = now.detector.backbone in names
@@ -44,13 +44,13 @@ def settings_form(now: RunConfig) -> RunConfig:
     )
     size = right.select_slider(
         "Input size in px",
-        [160, 192, 224, 256, 288, 320, 384, 448, 512],
+        sorted({160, 192, 224, 256, 288, 320, 384, 448, 512, now.detector.input_size}),
         value=now.detector.input_size,
         help="Larger sees smaller defects; time grows with the number of pixels",
     )
     ratio = right.select_slider(
         "Share of patches kept (coreset)",
-        [0.01, 0.02, 0.05, 0.1, 0.25, 1.0],
+        sorted({0.01, 0.02, 0.05, 0.1, 0.25, 1.0, now.detector.coreset_ratio}),
         value=now.detector.coreset_ratio,
         format_func=lambda r: f"{100 * r:g} %",
     )
@@ -65,7 +65,7 @@ def settings_form(now: RunConfig) -> RunConfig:
     seed = right.number_input(
         "Seed",
         min_value=0,
-        max_value=2**31 - 1,
+        max_value=2**32 - 1,
         value=now.seed,
         help="Decides the coreset's start and the synthetic NG; roles stay as they are",
     )
@@ -75,7 +75,7 @@ def settings_form(now: RunConfig) -> RunConfig:
         weights_path=weights.strip(),
         input_size=size,
         coreset_ratio=ratio,
-        num_neighbors=9 if weighting else 1,
+        num_neighbors=(now.detector.num_neighbors if now.detector.num_neighbors > 1 else 9) if weighting else 1,
         device=device,
         layers=now.detector.layers if backbone == now.detector.backbone else (),
     )
@@ -117,7 +117,7 @@ columns[1].metric(
 )
 columns[2].metric("Median score, leave-one-out", f"{np.median(bank):.2f}", border=True, help="feature distance")
 columns[3].metric(
-    "Median score, unseen good parts",
+    "Median score, unseen parts",
     f"{np.median(held_out):.2f}" if len(held_out) else "none",
     border=True,
     help="calibration OK images, feature distance",

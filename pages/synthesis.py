@@ -11,18 +11,8 @@ from pages.services.decision import current_decision
 from pages.services.settings import SynthesisConfig, to_dict
 from pages.services.steps import load_config, save_config
 from pages.services.verification import free_ng
-from pages.ui import cached, charts, frame, widgets
+from pages.ui import cached, charts, frame, widgets, words
 
-METHODS = {
-    "glass-las-own": (
-        "Own texture (GLASS, local)",
-        "the product's own surface from another place: the hard case, and the one thresholds use",
-    ),
-    "glass-las-foreign": (
-        "Foreign texture (GLASS, local)",
-        "surfaces the product does not have: the easy end",
-    ),
-}
 PAGE_SIZE = 10
 
 ws, steps = frame.bootstrap("synthesis")
@@ -35,12 +25,15 @@ frame.stop_if_missing(steps["synthesis"])
 config = load_config(ws)
 with st.expander("Settings", expanded=False):
     picked = st.multiselect(
-        "Methods", list(METHODS), default=list(config.synthesis.methods), format_func=lambda m: METHODS[m][0]
+        "Methods",
+        list(dict.fromkeys([*words.METHODS, *config.synthesis.methods])),
+        default=list(config.synthesis.methods),
+        format_func=words.method,
     )
     count = st.slider(
         "Synthetic NG per method",
-        10,
-        100,
+        min(10, config.synthesis.count),
+        max(100, config.synthesis.count),
         config.synthesis.count,
         step=5,
         help="20 to 50 are enough to see; more only narrow the interval of a synthetic figure",
@@ -96,7 +89,7 @@ method = (
         "Method",
         names,
         default=names[0],
-        format_func=lambda m: METHODS.get(m, (m, ""))[0],
+        format_func=words.method,
         key="gallery-method",
     )
     or names[0]
@@ -105,7 +98,7 @@ view = st.segmented_control("Show", ["Picture", "Mask", "Anomaly map"], default=
 scored, facts = result.sets[method], result.meta["methods"][method]
 area, _ = table.synthetic_roc[method]
 st.caption(
-    f"{METHODS.get(method, (method, ''))[1]}. {len(scored.ids)} made; AUROC against {area.n_ok} good parts "
+    f"{words.METHOD_HELP.get(method, method)}. {len(scored.ids)} made; AUROC against {area.n_ok} good parts "
     f"{area.auroc:.3f} "
     f"(95 %: {area.low:.3f} to {area.high:.3f}). Median feature shift inside the masks: {facts['shift_in_R']} R."
 )

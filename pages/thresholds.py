@@ -12,12 +12,11 @@ from calibration.types import ThresholdChoice
 from pages.services.decision import current_decision, fix_threshold
 from pages.services.steps import load_config
 from pages.services.thresholds import ThresholdTable
-from pages.services.verification import free_ng, last_verification
-from pages.ui import cached, charts, frame, state, widgets
+from pages.services.verification import free_ng, last_verification, note_seen
+from pages.ui import cached, charts, frame, state, widgets, words
 
 SLIDER = "threshold-slider"
 STEPS = 2000
-SOURCES = {"held-out": "calibration OK", "leave-one-out": "leave-one-out OK"}
 
 ws, steps = frame.bootstrap("thresholds")
 st.markdown(
@@ -110,6 +109,8 @@ def threshold_at_work() -> None:
             key="show-real",
             help="Seen before another value than the recommended one is fixed, they can never verify it",
         )
+        if show_real:
+            note_seen(ws, ng_free)
     if not state.has_widget(SLIDER):
         state.set_widget(SLIDER, rounded(origin_now()[2]))
     left, middle, right = st.columns([6, 1.3, 1.3], vertical_alignment="bottom")
@@ -123,7 +124,7 @@ def threshold_at_work() -> None:
         on_change=slider_moved,
     )
     if recommended.value is not None:
-        middle.button("Reset to recommended", on_click=take, args=(recommended, "recommended"), width="stretch")
+        middle.button("Recommended", on_click=take, args=(recommended, "recommended"), width="stretch")
     origin, rule, value = origin_now()
     right.button("Fix this threshold", type="primary", on_click=fix, args=(show_real,), width="stretch", key="fix")
     ok = counts_at(evidence.ok, value)
@@ -133,11 +134,12 @@ def threshold_at_work() -> None:
     with columns[0].container(border=True):
         st.markdown(f"##### {widgets.rejected_sentence(ok)}")
         st.caption(
-            f"{SOURCES[evidence.ok_source]} pictures; the limit holds for a threshold fixed before looking at them"
+            f"{words.OK_SOURCES[evidence.ok_source]} pictures; the limit holds for a threshold fixed before "
+            "looking at them"
         )
     with columns[1].container(border=True):
         for name, bound in caught.items():
-            st.markdown(f"##### {bound.k} of {bound.n} synthetic NG caught ({name})")
+            st.markdown(f"##### {bound.k} of {bound.n} synthetic NG caught ({words.method(name)})")
         st.caption("this is not evidence of escape")
     with columns[2].container(border=True):
         if real is not None:
@@ -157,13 +159,16 @@ def threshold_at_work() -> None:
 
 
 def draw(value, ok, caught, real) -> None:
-    groups = [charts.ScoreGroup("ok", f"OK ({SOURCES[evidence.ok_source]})", evidence.ok, ok_names())]
+    groups = [charts.ScoreGroup("ok", f"OK ({words.OK_SOURCES[evidence.ok_source]})", evidence.ok, ok_names())]
     groups += [
-        charts.ScoreGroup("synthetic", f"Synthetic NG ({n})", s, synthesis.sets[n].names)
+        charts.ScoreGroup("synthetic", f"Synthetic NG, {words.method(n)}", s, synthesis.sets[n].names)
         for n, s in evidence.synthetic.items()
     ]
-    bands = [("synthetic", f"synthetic NG ({n})", band, area) for n, (area, band) in table.synthetic_roc.items()]
-    operating = [("synthetic", n, ok, bound) for n, bound in caught.items()]
+    bands = [
+        ("synthetic", f"synthetic NG, {words.method(n)}", band, area)
+        for n, (area, band) in table.synthetic_roc.items()
+    ]
+    operating = [("synthetic", words.method(n), ok, bound) for n, bound in caught.items()]
     if real is not None:
         groups.append(charts.ScoreGroup("real", "Real NG", evidence.ng_real, real_names()))
         area, band = table.real_roc
@@ -208,7 +213,7 @@ rows = [
         "good parts it expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
         "at most (95 %)": None if c.fpr_upper_95 is None else 100 * c.fpr_upper_95,
         "OK images": c.n_ok,
-        "source": SOURCES[c.source],
+        "source": words.OK_SOURCES[c.source],
         "synthetic NG": c.n_ng,
         "what it promises": c.promise or f"no threshold: {c.reason}",
     }
@@ -231,7 +236,7 @@ with st.expander("How was this computed, and take another rule"):
         text, button = st.columns([6, 1])
         rule_text = RULES[choice.rule]
         text.markdown(
-            f"**{rule_text.title}: {choice.value:.4f}** on {choice.n_ok} {SOURCES[choice.source]} "
+            f"**{rule_text.title}: {choice.value:.4f}** on {choice.n_ok} {words.OK_SOURCES[choice.source]} "
             f"images{f' and {choice.n_ng} synthetic NG' if choice.n_ng else ''}. Assumes: "
             f"{rule_text.assumes}. {' '.join(choice.notes)}"
         )

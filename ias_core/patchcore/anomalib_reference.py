@@ -3,6 +3,8 @@
 Importing anomalib takes several seconds, so only who compares imports this.
 """
 
+import warnings
+
 import numpy as np
 import torch
 
@@ -14,7 +16,9 @@ from ias_core.torchvision_operators import ensure_torchvision
 def anomalib_patchcore(backbone: Backbone, bank: MemoryBank, *, num_neighbors: int) -> torch.nn.Module:
     """anomalib's PatchcoreModel with this backbone's weights and this memory bank, in eval mode on the CPU."""
     ensure_torchvision()
-    from anomalib.models.image.patchcore.torch_model import PatchcoreModel
+    with warnings.catch_warnings():  # anomalib imports parts of timm and of itself that are on their way out
+        warnings.simplefilter("ignore", FutureWarning)
+        from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
     model = PatchcoreModel(
         layers=backbone.layers, backbone=backbone.name, pre_trained=False, num_neighbors=num_neighbors

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pages.services.artifacts import DetectorResult, SynthesisResult, digest_of
 from pages.services.ledger import Ledger
 from pages.services.settings import RunConfig, to_dict
-from pages.services.verification import last_verification
+from pages.services.verification import free_ng, seen_ng
 from pages.services.workspace import Workspace
 
 Origin = Literal["recommended", "rule", "by hand"]
@@ -26,7 +26,7 @@ class Decision:
     value : float            feature distance; NG means score >= value
     rule : str               key of the rule, "" when set by hand
     origin : Origin
-    real_in_view : bool      real NG scores were on screen when it was fixed
+    real_in_view : bool      real NG scores were on screen when it was fixed, or had been before
     bank_id, detector, synthesis, settings   what it holds for; on another bank the number means nothing
     fixed_at : str           ISO time
     """
@@ -67,9 +67,8 @@ def fix_threshold(
     ledger = Ledger(ws)
     seen: set[str] = set()
     if origin != "recommended":
-        free = {record.sha256 for record in ledger.records(role="verification_ng")}
-        verified = last_verification(ws)
-        seen = free & (free if real_in_view else set(verified["ng"]) if verified else set())
+        free = free_ng(ws)
+        seen = free if real_in_view else free & seen_ng(ws)
         if seen:
             why = "seen before a threshold other than the recommended one was fixed"
             ledger.assign(sorted(seen), "threshold_ng", by="thresholds page", why=why)
@@ -77,7 +76,7 @@ def fix_threshold(
         value=value,
         rule=rule,
         origin=origin,
-        real_in_view=real_in_view,
+        real_in_view=real_in_view or bool(seen_ng(ws)),
         bank_id=detector.meta["bank_id"],
         detector=detector.digest,
         synthesis=synthesis.digest,

@@ -89,6 +89,7 @@ def import_folders(
         If a folder is not there, fewer than 5 OK pictures can be used, or a picture (or its near twin) is both
         OK and NG.  Then the previous dataset stays.
     """
+    refuse_around(ws.root, ok_dir, *([] if ng_dir is None else [ng_dir]))
     found = folders.scan_folder(ok_dir, label=OK)
     if ng_dir is not None:
         found += folders.scan_folder(ng_dir, label=NG)
@@ -102,6 +103,7 @@ def import_found(ws: Workspace, found: Sequence[FoundFile], *, progress: Progres
 
 def import_tree(ws: Workspace, data_dir: str | os.PathLike[str], *, progress: Progress | None = None) -> Intake:
     """Take an MVTec-style tree; as `import_folders` otherwise."""
+    refuse_around(ws.root, data_dir)
     return import_found(ws, folders.scan_tree(data_dir), progress=progress)
 
 
@@ -198,6 +200,22 @@ def add_verification_ng(
     return Intake(stored["dataset_id"], ledger.records(), tuple(rejected), tuple(twin_notes))
 
 
+def refuse_around(results: Path, *sources: str | os.PathLike[str]) -> None:
+    """Results must not lie inside the pictures: the next run would read synthetic NG as parts.
+
+    Raises
+    ------
+    IntakeRefused
+        If ``results`` is one of the folders ``sources`` or inside it.
+    """
+    for source in sources:
+        if results.resolve().is_relative_to(Path(source).expanduser().resolve()):
+            raise IntakeRefused(
+                f"The results would lie inside the pictures: {results} is in {source}; "
+                "choose a folder for the results outside."
+            )
+
+
 def current(ws: Workspace) -> Intake | None:
     """The workspace's dataset as its import left it, with the roles of now; None if there is none."""
     stored = ws.get_choice(_CHOICE)
@@ -229,8 +247,8 @@ def assign_roles(ws: Workspace, *, seed: int) -> dict[str, int]:
     Notes
     -----
     A tree's ``test/good`` is the check set; without a tree a quarter of the OK pictures is, from 20 on.  Of the
-    rest, from 120 on a third calibrates, at least 60; below 120 a fifth.  Real NG verify, except where the ledger forbids it or the
-    picture has a role already.
+    rest, from 120 on a third calibrates, at least 60; below 120 a fifth.  Real NG verify, except where the
+    ledger forbids it or the picture has a role already.
     """
     ledger = Ledger(ws)
     ok = ledger.records(label=OK)
@@ -289,7 +307,7 @@ def _take(ws: Workspace, found: Sequence[FoundFile], *, progress: Progress | Non
         what = "no OK picture" if not ok else f"only {len(ok)}"
         raise IntakeRefused(
             f"Expected at least {LEAST_OK} OK pictures that can be used, but found {what}; "
-            f"add more or correct the {len(rejected)} rejected files.",
+            f"add more{f', or correct what was refused ({len(rejected)})' if rejected else ''}.",
             rejected,
         )
     accepted = [*ok, *ng]
@@ -332,6 +350,9 @@ def _check_all(found: Sequence[FoundFile], progress: Progress | None) -> tuple[l
 
 def _check(file: FoundFile) -> _Checked | Rejected:
     try:
+        if not _is_text(str(file.path)):
+            shown = file.name.encode("utf-8", "backslashreplace").decode()
+            return Rejected(shown, "its name, or that of its folder, is not valid UTF-8; rename it")
         if file.label is None:
             raise ImageRefused(
                 "its folder says neither OK nor NG (a tree has train/good and test/<kind>, a zip may have ok "
@@ -345,6 +366,14 @@ def _check(file: FoundFile) -> _Checked | Rejected:
     sha256 = hashlib.sha256(data).hexdigest()
     height, width = pixels.shape[:2]
     return _Checked(file, sha256, header.format, width, height, twins.print_of(pixels))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that the file system could not read as text
+        return False
+    return True
 
 
 def _without_repeats(checked: Sequence[_Checked]) -> tuple[list[_Checked], list[Rejected]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from calibration.rules import RULES, is_ng, percent
 from calibration.types import Auroc, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.decision import Decision
@@ -17,6 +18,7 @@ from pages.services.thresholds import Evidence, ThresholdTable, evidence_of, rea
 from pages.services.workspace import Workspace
 
 SCHEMA = "ng0-calibration/1"
+_MOST_NAMED = 10
 
 
 def _numbers(values: np.ndarray) -> list[float]:
@@ -131,26 +133,58 @@ def calibration_report_of(
 
 def summary(report: dict[str, Any]) -> str:
     """The result in a few lines for a terminal; every count with its denominator."""
-    chosen = report["recommended"]
-    lines = [f"status: {report['status']}"]
-    if chosen["value"] is None:
-        return "\n".join([*lines, f"no threshold recommended: {chosen['reason']}"])
-    lines.append(f"recommended threshold: {chosen['value']:.4f} feature distance ({chosen['rule']})")
-    lines.append(f"  why: {chosen['reason']}")
-    if chosen["n_check_ok"]:
-        k = round(chosen["real_fpr"] * chosen["n_check_ok"])
-        lines.append(
-            f"  check: {k} of {chosen['n_check_ok']} good parts kept apart would be rejected "
-            f"(95 %: up to {chosen['real_fpr_upper_95']:.1%})"
-        )
-    if chosen["n_real_ng"]:
-        k = round(chosen["real_recall"] * chosen["n_real_ng"])
-        lines.append(
-            f"  real NG: {k} of {chosen['n_real_ng']} caught (95 %: at least {chosen['real_recall_lower_95']:.1%})"
-        )
+    chosen, real = report["recommended"], report["roc"]["real"]
+    n_real = len(report["scores"]["ng_real"])
+    if report["status"] == "checked":
+        lines = ["status: checked, on real NG that had no part in setting the threshold"]
+    elif n_real:
+        lines = ["status: provisional, there is no threshold that the real NG could check"]
     else:
-        lines.append("  no real NG was checked: nothing is known about escapes yet")
+        lines = ["status: provisional, no real NG was checked: nothing is known about escapes yet"]
+    if chosen["value"] is None:
+        lines.append(f"recommended threshold: none. {chosen['reason'].removeprefix('No threshold: ')}")
+    else:
+        lines += [
+            f"recommended threshold: {chosen['value']:.6g} (feature distance; NG from this score on)",
+            f"  rule: {RULES[chosen['rule']].title}, on {chosen['n_ok']} {chosen['ok_source']} OK scores",
+            f"  why: {chosen['reason']}",
+            f"  good parts rejected: {percent(chosen['expected_fpr'])} expected; "
+            f"95 % confidence: at most {percent(chosen['fpr_upper_95'])}",
+        ]
+        if chosen["n_check_ok"]:
+            k = round(chosen["real_fpr"] * chosen["n_check_ok"])
+            lines.append(
+                f"  good parts kept apart: {k} of {chosen['n_check_ok']} rejected; "
+                f"95 % confidence: at most {percent(chosen['real_fpr_upper_95'])}"
+            )
+        if chosen["n_real_ng"]:
+            k = round(chosen["real_recall"] * chosen["n_real_ng"])
+            lines.append(
+                f"  real NG: {k} of {chosen['n_real_ng']} caught; "
+                f"95 % confidence: at least {percent(chosen['real_recall_lower_95'])}"
+            )
+            lines += _missed(report["scores"]["ng_real"], chosen["value"])
+    primary = report["synthesis"]["primary"]
+    lines.append(f"AUROC on synthetic NG ({primary}): {_area_words(report['roc']['synthetic'][primary])}")
+    if real:
+        lines.append(f"AUROC on real NG: {_area_words(real)}")
     return "\n".join(lines)
+
+
+def _area_words(area: dict[str, Any]) -> str:
+    return (
+        f"{area['auroc']:.3f} (95 %: {area['low']:.2f} to {area['high']:.2f}; "
+        f"{area['n_ok']} OK, {area['n_ng']} NG)"
+    )
+
+
+def _missed(ng: list[dict[str, Any]], threshold: float) -> list[str]:
+    caught = is_ng(np.array([row["score"] for row in ng]), threshold)
+    missed = sorted((row["score"], row["file"]) for row, got in zip(ng, caught, strict=True) if not got)
+    if not missed:
+        return []
+    more = f" and {len(missed) - _MOST_NAMED} more" if len(missed) > _MOST_NAMED else ""
+    return [f"  missed: {', '.join(f'{file} ({score:.6g})' for score, file in missed[:_MOST_NAMED])}{more}"]
 
 
 def write_report(report: dict[str, Any], path: Path) -> None:

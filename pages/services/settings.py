@@ -19,7 +19,7 @@ class DetectorConfig:
     weights_path: str = ""
     layers: tuple[str, ...] = ()
     input_size: int = 224
-    coreset_ratio: float = 0.01
+    coreset_ratio: float = 0.02
     num_neighbors: int = 1
     device: str = "auto"
     check_against_anomalib: bool = True

@@ -40,6 +40,18 @@ class Verification:
         return "checked" if self.caught_ng is not None else "provisional"
 
 
+def note_seen(ws: Workspace, ng: set[str]) -> None:
+    """Remember for good that the scores of these real NG (sha256) were on screen; a toggle cannot unsee them."""
+    seen = seen_ng(ws)
+    if ng - seen:
+        ws.set_choice("ng_seen", sorted(seen | ng))
+
+
+def seen_ng(ws: Workspace) -> set[str]:
+    """sha256 of real NG whose scores have been on screen."""
+    return set(ws.get_choice("ng_seen", []))
+
+
 def free_ng(ws: Workspace) -> set[str]:
     """sha256 of the real NG that may still verify."""
     return {record.sha256 for record in Ledger(ws).records(role="verification_ng")}
@@ -65,6 +77,7 @@ def verify(ws: Workspace, detector: DetectorResult, decision: Decision) -> Verif
         false_rejects=_list(detector.sets["check"], decision.value, flagged=True),
         ng=tuple(sorted(image for image, use in zip(detector.sets["ng"].ids, used, strict=True) if use)),
     )
+    note_seen(ws, set(result.ng))
     ws.set_choice("verification", {"decision": decision.digest, "ng": list(result.ng), "status": result.status})
     return result
 

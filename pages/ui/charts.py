@@ -126,6 +126,7 @@ def roc(
         Right end of the enlarged part, in (0, 1).
     """
     areas, lines, full = [], [], []
+    drawn: set[str] = set()
     for key, label, band, area in bands:
         kept = _thinned(band.curve.fpr, band.curve.recall, zoom_fpr)
         areas.append(_band_area(key, band, kept))
@@ -133,7 +134,10 @@ def roc(
             full.append(f"{label}: {area.n_ok} OK and {area.n_ng} NG are too few")
         else:
             areas.append(_in_window(areas[-1]))
-        line = _roc_line(key, label, band, area, kept)
+        # several curves of one origin share the colour, so the dash tells them apart
+        dash = theme.STYLES[key].dash if key not in drawn else "dot"
+        drawn.add(key)
+        line = _roc_line(key, label, band, area, kept, dash)
         lines += [line, _in_window(line)]
     for key, label, fpr, recall in operating:
         point = _operating_point(key, label, fpr, recall)
@@ -629,7 +633,7 @@ def _band_area(key: str, band: RocBand, kept: np.ndarray) -> dict:
     }
 
 
-def _roc_line(key: str, label: str, band: RocBand, area: Auroc, kept: np.ndarray) -> dict:
+def _roc_line(key: str, label: str, band: RocBand, area: Auroc, kept: np.ndarray, dash: str) -> dict:
     style = theme.STYLES[key]
     limits = f"{100 * area.confidence:g} %: {area.low:.3f} to {area.high:.3f}"
     return {
@@ -638,7 +642,7 @@ def _roc_line(key: str, label: str, band: RocBand, area: Auroc, kept: np.ndarray
         "y": 100 * band.curve.recall[kept],
         "mode": "lines",
         "name": f"{label}: AUROC {area.auroc:.3f} ({limits}), n = {area.n_ok} OK, {area.n_ng} NG",
-        "line": {"color": style.outline, "width": 3.5, "dash": style.dash},
+        "line": {"color": style.outline, "width": 3.5, "dash": dash},
         "customdata": band.curve.thresholds[kept],
         "hovertemplate": (
             f"{label}, threshold %{{customdata:.4g}}<br>"

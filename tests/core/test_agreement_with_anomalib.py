@@ -34,7 +34,9 @@ def test_scores_and_maps(backbone, num_neighbors, ratio):
     assert their_scores.min() > 0.1  # not an agreement on nothing
 
 
-@pytest.mark.parametrize(("grid", "size"), [((28, 28), 224), ((12, 12), 96), ((7, 7), 100), ((9, 14), 256), ((3, 3), 32)])
+@pytest.mark.parametrize(
+    ("grid", "size"), [((28, 28), 224), ((12, 12), 96), ((7, 7), 100), ((9, 14), 256), ((3, 3), 32)]
+)
 def test_maps_of_any_grid(grid, size):
     from anomalib.models.image.patchcore.anomaly_map import AnomalyMapGenerator
 

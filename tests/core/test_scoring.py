@@ -69,7 +69,9 @@ def test_neighbour_weighting_stays_within_its_bounds(b):
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4), b=st.sampled_from([1, 9]))
+@given(
+    seed=st.integers(0, 10_000), sizes=st.lists(st.integers(1, 4), min_size=1, max_size=4), b=st.sampled_from([1, 9])
+)
 def test_batches_and_bank_order_change_nothing(seed, sizes, b):
     bank, features = bank_of(BANK, ratio=0.2), random_features(sum(sizes), seed=seed)
     whole = scores(bank, features, num_neighbors=b)

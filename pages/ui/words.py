@@ -1,0 +1,17 @@
+"""What things are called on screen; the keys are those of the services."""
+
+METHODS = {
+    "glass-las-own": "own texture",
+    "glass-las-foreign": "foreign texture",
+}
+METHOD_HELP = {
+    "glass-las-own": "GLASS local synthesis with the product's own surface from another place: the hard case, "
+    "and the one that thresholds use",
+    "glass-las-foreign": "GLASS local synthesis with surfaces the product does not have: the easy end",
+}
+OK_SOURCES = {"held-out": "calibration OK", "leave-one-out": "leave-one-out OK", "check": "check OK"}
+
+
+def method(key: str) -> str:
+    """Short name of a synthesis method; a method without one shows its key."""
+    return METHODS.get(key, key)

@@ -1,0 +1,133 @@
+"""One walk through the whole app in a real browser: demo data to signed record; writes the README's screenshots.
+
+The screenshots go to ``$IAS_SCREENSHOTS`` when it is set, else they are taken and dropped.
+"""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.rules import is_ng
+from pages.services import demo
+from pages.services.artifacts import DETECTOR, load_result
+from pages.services.workspace import Workspace
+from tests.app.server import browsing, served
+
+pytestmark = pytest.mark.browser
+
+JOB_TIMEOUT_MS = 540_000
+
+
+def shoot(page, name: str) -> None:
+    """Whole page at 1440 px, once its charts are drawn."""
+    main = "document.querySelector('[data-testid=stMainBlockContainer]')"
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.wait_for_timeout(1500)
+    height = page.evaluate(f"{main} ? {main}.scrollHeight : 900")
+    page.set_viewport_size({"width": 1440, "height": min(int(height) + 60, 4000)})
+    page.wait_for_timeout(2500)
+    picture = page.screenshot()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    folder = os.environ.get("IAS_SCREENSHOTS")
+    if folder:
+        Path(folder, f"{name}.png").write_bytes(picture)
+    assert page.get_by_test_id("stException").count() == 0, f"an exception is shown on {name}"
+
+
+def open_step(page, title: str) -> None:
+    page.get_by_test_id("stSidebar").get_by_role("link", name=re.compile(rf"\d\. {re.escape(title)}")).click()
+    page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+
+
+def rejected(page) -> tuple[int, int]:
+    """k and n of 'k of n good parts would be rejected'."""
+    text = page.get_by_text(re.compile(r"\d+ of \d+ good parts would be rejected")).first.inner_text()
+    k, n = re.match(r"(\d+) of (\d+)", text).groups()
+    return int(k), int(n)
+
+
+@pytest.mark.timeout(1200)
+def test_demo_from_data_to_signed_record(tmp_path):
+    assert demo.available(), "requirements.txt installs the demo pictures"
+    workspace = tmp_path / "workspace"
+    with served(workspace) as address, browsing(address) as page:
+        page.get_by_role("button", name="Load the demo").click()
+        page.get_by_role("button", name="Run to a provisional threshold").wait_for(timeout=JOB_TIMEOUT_MS)
+        shoot(page, "data")
+        page.get_by_role("button", name="Run to a provisional threshold").click()
+        page.get_by_role("button", name="Cancel").wait_for()
+
+        # a second tab sees the same job
+        other = page.context.new_page()
+        other.goto(f"{address}/detector")
+        other.get_by_role("button", name="Cancel").wait_for()
+        other.close()
+
+        page.get_by_text("Detector and synthetic NG are ready").wait_for(timeout=JOB_TIMEOUT_MS)
+        for title, name in (("Detector", "detector"), ("Synthetic NG", "synthesis"), ("Thresholds", "thresholds")):
+            open_step(page, title)
+            page.wait_for_timeout(1500)
+            shoot(page, name)
+
+        # the numbers on the page are those of the stored scores
+        detector = load_result(Workspace(workspace), DETECTOR)
+        scores = detector.sets["calibration"].image_scores
+        k_before, n = rejected(page)
+        assert n == len(scores)
+        slider = page.get_by_role("slider").first
+        at = float(slider.get_attribute("aria-valuenow"))
+        assert abs(k_before - int(is_ng(scores, at).sum())) <= 1  # the slider shows the nearest stop
+
+        # drag it to the left: more good parts are rejected, and the counts follow the slider
+        box, track = slider.bounding_box(), page.get_by_test_id("stSlider").first.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(track["x"] + 0.05 * track["width"], box["y"] + box["height"] / 2, steps=8)
+        page.mouse.up()
+        page.get_by_text("by hand").first.wait_for()
+        page.wait_for_timeout(1500)
+        moved = float(slider.get_attribute("aria-valuenow"))
+        assert moved < at
+        k_after, _ = rejected(page)
+        assert k_after == int(is_ng(scores, moved).sum()) > k_before
+
+        # back to the recommended value, fix it, check it on real NG
+        page.get_by_role("button", name="Recommended").click()
+        page.wait_for_timeout(1500)
+        assert rejected(page)[0] == k_before
+        page.get_by_role("button", name="Fix this threshold").click()
+        page.get_by_role("link", name="Go to Verification").wait_for()
+        open_step(page, "Verification")
+        page.get_by_role("button", name="Check the threshold").click()
+        caught_text = page.get_by_text(re.compile(r"\d+ of \d+ real NG caught")).first
+        caught_text.wait_for()
+        k, total = map(int, re.match(r"(\d+) of (\d+)", caught_text.inner_text()).groups())
+        ng = detector.sets["ng"].image_scores
+        assert total == len(ng)
+        value = Workspace(workspace).get_choice("decision")["value"]
+        assert k == int(np.count_nonzero(ng >= value))
+        shoot(page, "verification")
+
+        open_step(page, "Sign-off")
+        page.get_by_label("Printed name").fill("Ada Beispiel 検査")
+        page.get_by_label("Reason").fill("first release of the demo line")
+        page.get_by_role("button", name="Sign", exact=True).click()
+        page.get_by_text(re.compile(r"Signed\. Record [0-9a-f]{16}")).wait_for()
+        shoot(page, "sign_off")
+
+
+@pytest.mark.timeout(300)
+def test_cancel_answers_within_a_second_and_the_page_says_so(tmp_path):
+    assert demo.available(), "requirements.txt installs the demo pictures"
+    with served(tmp_path / "workspace") as address, browsing(address) as page:
+        page.get_by_role("button", name="Load the demo").click()
+        page.get_by_role("button", name="Cancel").click()
+        started = time.monotonic()
+        page.get_by_text("was cancelled").wait_for()
+        # the promise of one second is the job's; the browser's way there and back comes on top
+        assert time.monotonic() - started < 10
+        page.get_by_role("button", name="Load the demo").wait_for()
