@@ -236,7 +236,7 @@ def _refusal_reason(chosen: ThresholdChoice, synthetic_auroc: Auroc | None) -> s
         if area.high < 0.5:
             return f"No threshold: {seen}, below 0.5. Check that OK and NG are not swapped."
         return (
-            f"No threshold: {seen}, which is not above 0.5, so scores do not tell NG from OK. Try a larger "
-            "input size, another backbone, aligned parts, or more OK images."
+            f"No threshold: {seen}. The interval reaches down to 0.5, so nothing shows that scores tell NG from "
+            "OK. Try a larger input size, another backbone, aligned parts, or more OK images."
         )
     return ""

@@ -119,7 +119,7 @@ def load_image(path: str | os.PathLike[str], *, sha256: str | None = None) -> np
     """
     data = read_bytes(path)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise ImageRefused(f"{Path(path).name} has changed since import; import the folder again")
+        raise ImageRefused("the file has changed since import; import the folder again")
     return as_float(decode(data))
 
 

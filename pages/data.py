@@ -1,5 +1,7 @@
 """Which pictures: the demo, a folder, a zip or an upload; what was refused and why; which role each picture has."""
 
+from functools import partial
+
 import streamlit as st
 
 from ias_core.errors import IntakeRefused
@@ -170,7 +172,7 @@ def show_data(data: intake.Intake) -> None:
         some = [r for r in records if r.label == label][:10]
         if some:
             st.caption(f"{title}: the first {len(some)} of {n_ok if label == 'ok' else n_ng}")
-            widgets.gallery([(cached.thumbnail(r), r.name) for r in some], columns=10)
+            widgets.gallery(widgets.drawn([(partial(cached.thumbnail, r), r.name) for r in some]), columns=10)
 
 
 widgets.job_panel(ws, ("intake",))

@@ -111,8 +111,10 @@ def threshold_at_work() -> None:
         )
         if show_real:
             note_seen(ws, ng_free)
-    if not state.has_widget(SLIDER):
+    basis = (detector.digest, synthesis.digest)
+    if not state.has_widget(SLIDER) or state.get("slider-basis") != basis:  # another tab may have built again
         state.set_widget(SLIDER, rounded(origin_now()[2]))
+        state.put("slider-basis", basis)
     left, middle, right = st.columns([6, 1.3, 1.3], vertical_alignment="bottom")
     left.slider(
         "Threshold (feature distance): a part is NG when its score is at or above it",
@@ -210,24 +212,24 @@ rows = [
     {
         "rule": RULES[c.rule].title,
         "threshold": c.value,
-        "good parts it expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
+        "expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
         "at most (95 %)": None if c.fpr_upper_95 is None else 100 * c.fpr_upper_95,
-        "OK images": c.n_ok,
-        "source": words.OK_SOURCES[c.source],
-        "synthetic NG": c.n_ng,
+        "set on": f"{c.n_ok} {words.OK_SOURCES[c.source]}" + (f", {c.n_ng} synthetic NG" if c.n_ng else ""),
         "what it promises": c.promise or f"no threshold: {c.reason}",
     }
     for c in table.choices
 ]
-percent = st.column_config.NumberColumn(format="%.2f %%")
+percent = st.column_config.NumberColumn(format="%.2f %%", width=110, help="share of good parts rejected")
 st.dataframe(
     pd.DataFrame(rows),
     hide_index=True,
     column_config={
-        "threshold": st.column_config.NumberColumn(format="%.3f"),
-        "good parts it expects to reject": percent,
+        "rule": st.column_config.TextColumn(width=190),
+        "threshold": st.column_config.NumberColumn(format="%.3f", width=75, help="feature distance"),
+        "expects to reject": percent,
         "at most (95 %)": percent,
-        "what it promises": st.column_config.TextColumn(width="large"),
+        "set on": st.column_config.TextColumn(width=150),
+        "what it promises": st.column_config.TextColumn(width=330),
     },
 )
 usable = [c for c in table.choices if c.value is not None]

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ias_core.errors import ImageRefused
 from ias_core.imaging import load_image, resize_image
 from pages.services.ledger import ImageRecord
 
@@ -12,8 +13,11 @@ _READERS = 2
 
 
 def read_at_size(record: ImageRecord, size: int) -> np.ndarray:
-    """(size, size, 3) float32 RGB in [0, 1]; raises ImageRefused if the file changed since it was taken in."""
-    return resize_image(load_image(record.path, sha256=record.sha256), size)
+    """(size, size, 3) float32 RGB in [0, 1]; raises ImageRefused, by name, if the file changed since it was taken in."""
+    try:
+        return resize_image(load_image(record.path, sha256=record.sha256), size)
+    except ImageRefused as refusal:
+        raise ImageRefused(f"{record.name}: {refusal}") from refusal
 
 
 def batches(

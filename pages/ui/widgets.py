@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import streamlit as st
 
 from calibration.errors import CalibrationError
 from calibration.types import RateBound
-from ias_core.errors import IasError
+from ias_core.errors import IasError, ImageRefused
 from pages.services import jobs
 from pages.services.workspace import Workspace
 from pages.ui import cached, charts
@@ -116,6 +117,20 @@ def gallery(items: Sequence[tuple[bytes, str]], *, columns: int = 5, width: int 
             place.image(picture, caption=caption, width=width)
 
 
+def drawn(pictures: Sequence[tuple[Callable[[], bytes], str]]) -> list[tuple[bytes, str]]:
+    """Pictures with captions, ready for ``gallery``; those whose files were moved or changed are left out and told."""
+    items, gone = [], []
+    for draw, caption in pictures:
+        try:
+            items.append((draw(), caption))
+        except ImageRefused as refused:
+            gone.append(str(refused))
+    if gone:
+        others = f" ({len(gone)} pictures in all)" if len(gone) > 1 else ""
+        st.warning(f"{gone[0]}{others}. What was scored before stays as it is.")
+    return items
+
+
 def overlay_items(
     ids: Sequence[str],
     captions: Sequence[str],
@@ -128,10 +143,12 @@ def overlay_items(
     size: int,
 ) -> list[tuple[bytes, str]]:
     """Pictures under their anomaly maps, ready for ``gallery``."""
-    return [
-        (cached.overlay(i, scored_by, picture, patch, scale=scale, opacity=opacity, size=size), caption)
-        for i, caption, picture, patch in zip(ids, captions, pictures, patch_scores, strict=True)
-    ]
+    return drawn(
+        [
+            (partial(cached.overlay, i, scored_by, picture, patch, scale=scale, opacity=opacity, size=size), caption)
+            for i, caption, picture, patch in zip(ids, captions, pictures, patch_scores, strict=True)
+        ]
+    )
 
 
 def scale_caption(scale: tuple[float, float]) -> None:

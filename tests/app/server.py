@@ -57,7 +57,7 @@ def browsing(address: str, *, width: int = 1440, height: int = 900) -> Iterator:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=ensure_browser(), args=list(ARGUMENTS))
         try:
-            page = browser.new_page(viewport={"width": width, "height": height})
+            page = browser.new_context(viewport={"width": width, "height": height}).new_page()
             page.set_default_timeout(60_000)
             page.goto(address)
             yield page

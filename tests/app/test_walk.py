@@ -26,6 +26,7 @@ def shoot(page, name: str) -> None:
     """Whole page at 1440 px, once its charts are drawn."""
     main = "document.querySelector('[data-testid=stMainBlockContainer]')"
     page.set_viewport_size({"width": 1440, "height": 900})
+    page.mouse.move(720, 5)  # no tooltip in the picture
     page.wait_for_timeout(1500)
     height = page.evaluate(f"{main} ? {main}.scrollHeight : 900")
     page.set_viewport_size({"width": 1440, "height": min(int(height) + 60, 4000)})
@@ -48,6 +49,23 @@ def rejected(page) -> tuple[int, int]:
     text = page.get_by_text(re.compile(r"\d+ of \d+ good parts would be rejected")).first.inner_text()
     k, n = re.match(r"(\d+) of (\d+)", text).groups()
     return int(k), int(n)
+
+
+def slider_value(page) -> float:
+    return float(page.locator("[data-testid=stSlider] input[type=range]").first.input_value())
+
+
+def drag_slider(page, *, to_share: float) -> None:
+    """Drag the thumb with the mouse to a share of the track's length."""
+    track = page.locator("[data-testid=stSlider] [role=group]").first.bounding_box()
+    thumb = page.locator("[data-testid=stSlider] input[type=range]").first.evaluate(
+        "e => { const r = e.parentElement.parentElement.getBoundingClientRect();"
+        " return [r.x + r.width / 2, r.y + r.height / 2] }"
+    )
+    page.mouse.move(*thumb)
+    page.mouse.down()
+    page.mouse.move(track["x"] + to_share * track["width"], thumb[1], steps=8)
+    page.mouse.up()
 
 
 @pytest.mark.timeout(1200)
@@ -78,19 +96,14 @@ def test_demo_from_data_to_signed_record(tmp_path):
         scores = detector.sets["calibration"].image_scores
         k_before, n = rejected(page)
         assert n == len(scores)
-        slider = page.get_by_role("slider").first
-        at = float(slider.get_attribute("aria-valuenow"))
+        at = slider_value(page)
         assert abs(k_before - int(is_ng(scores, at).sum())) <= 1  # the slider shows the nearest stop
 
         # drag it to the left: more good parts are rejected, and the counts follow the slider
-        box, track = slider.bounding_box(), page.get_by_test_id("stSlider").first.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.mouse.down()
-        page.mouse.move(track["x"] + 0.05 * track["width"], box["y"] + box["height"] / 2, steps=8)
-        page.mouse.up()
+        drag_slider(page, to_share=0.05)
         page.get_by_text("by hand").first.wait_for()
         page.wait_for_timeout(1500)
-        moved = float(slider.get_attribute("aria-valuenow"))
+        moved = slider_value(page)
         assert moved < at
         k_after, _ = rejected(page)
         assert k_after == int(is_ng(scores, moved).sum()) > k_before
