@@ -11,7 +11,7 @@ from pages.services.decision import current_decision
 from pages.services.report import calibration_report_of, decision_row
 from pages.services.steps import load_config
 from pages.services.verification import last_verification
-from pages.ui import cached, frame, widgets
+from pages.ui import cached, frame, state, widgets
 
 ws, steps = frame.bootstrap("sign_off")
 st.markdown("Decided here: **who stands for this threshold**, and on what evidence.")
@@ -63,8 +63,11 @@ with st.form("sign", border=True):
             )
         )
         if signed is not None:
-            st.success(f"Signed. Record {signed['sha256'][:16]}")
+            state.put("signed", signed["sha256"])
+            st.rerun()  # the rail counts the record too
 signed_here = records.signed_records(ws)
+if signed_here and signed_here[-1]["sha256"] == state.get("signed"):
+    st.success(f"Signed. Record {state.get('signed')[:16]}")
 if signed_here:
     st.subheader("Records")
     st.dataframe(

@@ -128,7 +128,8 @@ def threshold_at_work() -> None:
     if recommended.value is not None:
         middle.button("Recommended", on_click=take, args=(recommended, "recommended"), width="stretch")
     origin, rule, value = origin_now()
-    right.button("Fix this threshold", type="primary", on_click=fix, args=(show_real,), width="stretch", key="fix")
+    if right.button("Fix this threshold", type="primary", on_click=fix, args=(show_real,), width="stretch", key="fix"):
+        st.rerun(scope="app")  # rail and later steps change, not only this fragment
     ok = counts_at(evidence.ok, value)
     caught = {name: counts_at(found, value) for name, found in evidence.synthetic.items()}
     real = counts_at(evidence.ng_real, value) if show_real else None
@@ -240,7 +241,7 @@ with st.expander("How was this computed, and take another rule"):
         text.markdown(
             f"**{rule_text.title}: {choice.value:.4f}** on {choice.n_ok} {words.OK_SOURCES[choice.source]} "
             f"images{f' and {choice.n_ng} synthetic NG' if choice.n_ng else ''}. Assumes: "
-            f"{rule_text.assumes}. {' '.join(choice.notes)}"
+            f"{rule_text.assumes}. Promises: {choice.promise}. {' '.join(choice.notes)}"
         )
         button.button(
             "Use",

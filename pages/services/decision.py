@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pages.services.artifacts import DetectorResult, SynthesisResult, digest_of
 from pages.services.ledger import Ledger
 from pages.services.settings import RunConfig, to_dict
-from pages.services.verification import free_ng, seen_ng
+from pages.services.verification import seen_ng
 from pages.services.workspace import Workspace
 
 Origin = Literal["recommended", "rule", "by hand"]
@@ -67,8 +67,10 @@ def fix_threshold(
     ledger = Ledger(ws)
     seen: set[str] = set()
     if origin != "recommended":
-        free = free_ng(ws)
-        seen = free if real_in_view else free & seen_ng(ws)
+        free = ledger.records(role="verification_ng")
+        seen = {r.sha256 for r in free} if real_in_view else {r.sha256 for r in free} & seen_ng(ws)
+        groups = {r.group for r in free if r.sha256 in seen}
+        seen = {r.sha256 for r in free if r.group in groups}  # a near twin shows the same part
         if seen:
             why = "seen before a threshold other than the recommended one was fixed"
             ledger.assign(sorted(seen), "threshold_ng", by="thresholds page", why=why)

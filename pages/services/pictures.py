@@ -13,7 +13,7 @@ _READERS = 2
 
 
 def read_at_size(record: ImageRecord, size: int) -> np.ndarray:
-    """(size, size, 3) float32 RGB in [0, 1]; raises ImageRefused, by name, if the file changed since it was taken in."""
+    """(size, size, 3) float32 RGB in [0, 1]; raises ImageRefused, by name, if the file is not the one taken in."""
     try:
         return resize_image(load_image(record.path, sha256=record.sha256), size)
     except ImageRefused as refusal:

@@ -17,6 +17,10 @@ _SCHEMA = (
     "(id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL, body TEXT NOT NULL)",
     "CREATE TRIGGER IF NOT EXISTS records_no_update BEFORE UPDATE ON records "
     "BEGIN SELECT RAISE(ABORT, 'records are append-only'); END",
+    # REPLACE deletes without asking the trigger on DELETE.
+    "CREATE TRIGGER IF NOT EXISTS records_no_replace BEFORE INSERT ON records "
+    "WHEN EXISTS (SELECT 1 FROM records WHERE id = NEW.id) "
+    "BEGIN SELECT RAISE(ABORT, 'records are append-only'); END",
     "CREATE TRIGGER IF NOT EXISTS records_no_delete BEFORE DELETE ON records "
     "BEGIN SELECT RAISE(ABORT, 'records are append-only'); END",
 )

@@ -172,10 +172,7 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def _area_words(area: dict[str, Any]) -> str:
-    return (
-        f"{area['auroc']:.3f} (95 %: {area['low']:.2f} to {area['high']:.2f}; "
-        f"{area['n_ok']} OK, {area['n_ng']} NG)"
-    )
+    return f"{area['auroc']:.3f} (95 %: {area['low']:.2f} to {area['high']:.2f}; {area['n_ok']} OK, {area['n_ng']} NG)"
 
 
 def _missed(ng: list[dict[str, Any]], threshold: float) -> list[str]:

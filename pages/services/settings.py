@@ -10,6 +10,8 @@ from calibration.policy import ThresholdConfig
 from ias_core.backbone_menu import EMBEDDED
 from ias_core.errors import IasError
 
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
@@ -31,6 +33,7 @@ class DetectorConfig:
             "a multiple of 32 in 32..1024",
             self.input_size,
         )
+        _check(self.device in DEVICES, "device", f"one of {', '.join(DEVICES)}", self.device)
         _check(0 < self.coreset_ratio <= 1, "coreset_ratio", "in (0, 1]", self.coreset_ratio)
         _check(1 <= self.num_neighbors <= 50, "num_neighbors", "in 1..50", self.num_neighbors)
 

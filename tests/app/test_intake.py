@@ -231,7 +231,8 @@ def test_add_verification_ng(ws):
 def test_history_cannot_be_rewritten(ws):
     taken = intake.import_uploads(ws, pictures(0, 6))
     Ledger(ws).assign([taken.accepted[0].sha256], "memory_bank", by="test", why="once")
-    for statement in ("DELETE FROM history", "UPDATE history SET role = 'check_ok'"):
+    replaced = "REPLACE INTO history SELECT id, at, sha256, name, 'check_ok', by, why FROM history"
+    for statement in ("DELETE FROM history", "UPDATE history SET role = 'check_ok'", replaced):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"), ws.transaction() as db:
             db.execute(statement)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from calibration.counts import counts_at
 from pages.services import jobs
@@ -17,10 +18,10 @@ from pages.services.records import signed_records
 from pages.services.settings import DetectorConfig
 from pages.services.steps import load_config, save_config, steps
 from pages.services.synthesis import synthesis_digest
-from pages.services.verification import free_ng
+from pages.services.verification import free_ng, verify
 from pages.ui import cached, frame, widgets
 from tests.app import small_run
-from tests.app.browse import PAGES, button_of, links_of, open_page, text_of
+from tests.app.browse import APP, PAGES, button_of, links_of, open_page, text_of
 
 SLIDER = "threshold-slider"
 LATER = PAGES[1:]
@@ -45,14 +46,18 @@ def at_or_above(scores, value: float) -> int:
     return sum(float(score) >= value for score in scores)
 
 
-def fixed_and_checked(fix) -> None:
-    fix()
-    page = opened("verification")
-    page.button(key="verify").click().run()
-    assert not page.exception
+def fixed_and_checked(ws, fix) -> None:
+    decision, _ = fix()
+    verify(ws, load_result(ws, DETECTOR), decision)
 
 
 # --- every page in every state -------------------------------------------------------------------------------
+
+
+def test_the_entry_script_opens_the_data_page(empty_ws):
+    page = AppTest.from_file(APP, default_timeout=60).run()
+    assert not page.exception
+    check_frame(page, "data")
 
 
 @pytest.mark.parametrize("key", LATER)
@@ -101,7 +106,7 @@ def test_without_the_demo_package_the_data_page_says_how_to_get_it(empty_ws, mon
     ],
 )
 def test_normal_page_names_the_denominator(ws, fix, table, key, sentence):
-    fixed_and_checked(fix)
+    fixed_and_checked(ws, fix)
     value = table.recommendation.choice.value
     caught, rejected = at_or_above(table.evidence.ng_real, value), at_or_above(table.evidence.ok_check, value)
     assert sentence.format(caught=caught, rejected=rejected) in text_of(opened(key))
@@ -147,7 +152,7 @@ def test_cancel_stops_the_job(ws, busy):
 @pytest.mark.parametrize("key", PAGES)
 def test_out_of_date(ws, fix, key):
     """A setting changed after everything was done: the page says so, or what has to be done first."""
-    fixed_and_checked(fix)
+    fixed_and_checked(ws, fix)
     save_config(ws, replace(small_run.CONFIG, seed=4))
     page = opened(key)
     text = text_of(page)
@@ -434,7 +439,7 @@ def sign(page, name: str, reason: str, meaning: str = "approved"):
 
 
 def test_signing(ws, fix, table):
-    fixed_and_checked(fix)
+    fixed_and_checked(ws, fix)
     page = opened("sign_off")
     assert "checked on real NG" in text_of(page)
     sign(page, "", "looked at every missed part")
