@@ -139,7 +139,7 @@ def run_job(asked: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from ias_core.errors import IasError
-    from pages.services import demo, intake, pipeline, report
+    from pages.services import demo, intake, pipeline, report, verification
     from pages.services.settings import RunConfig, read_config
     from pages.services.workspace import Workspace
 
@@ -169,6 +169,7 @@ def run_job(asked: argparse.Namespace) -> int:
     intake.assign_roles(ws, seed=config.seed)
     results = pipeline.run_steps(ws, config, _print_stage())
     written = report.calibration_report_of(ws, config, *results)
+    verification.note_seen(ws, verification.free_ng(ws))  # their scores are printed: the app must not forget it
     path = asked.out / "calibration.json"
     report.write_report(written, path)
     print(report.summary(written))

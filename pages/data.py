@@ -26,7 +26,6 @@ SOURCES = {
     "tree": "MVTec-style tree",
     "zip": "Zip",
 }
-SUFFIXES = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"]
 
 ws, steps = frame.bootstrap("data")
 config = load_config(ws)
@@ -99,11 +98,10 @@ def choose_source() -> None:
         many = "directory" if whole else True
         left, right = st.columns(2)
         ok = left.file_uploader(
-            "Good parts (OK)", type=None if whole else SUFFIXES, accept_multiple_files=many, key=f"ok-{whole}"
+            "Good parts (OK)", accept_multiple_files=many, key=f"ok-{whole}"
         )
         ng = right.file_uploader(
             "Real defective parts (NG), if any",
-            type=None if whole else SUFFIXES,
             accept_multiple_files=many,
             key=f"ng-{whole}",
         )

@@ -11,7 +11,6 @@ from pages.services.verification import free_ng, verify
 from pages.ui import cached, frame, widgets
 
 PER_PAGE = 10
-SUFFIXES = ["png", "jpg", "jpeg", "bmp", "tif", "tiff"]
 
 ws, steps = frame.bootstrap("verification")
 st.markdown(
@@ -32,7 +31,6 @@ if not free:
 with st.expander("Add real NG for verification", expanded=not free):
     files = st.file_uploader(
         "Pictures of defective parts that nothing before has used",
-        type=SUFFIXES,
         accept_multiple_files=True,
         key="more-ng",
     )

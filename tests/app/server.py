@@ -22,7 +22,7 @@ def served(workspace: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "cli.py"), "app", "--no-browser", "--port", str(port), "--workspace", str(workspace)],
+        [sys.executable, "cli.py", "app", "--no-browser", "--port", str(port), "--workspace", str(workspace)],
         cwd=ROOT,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.DEVNULL,
