@@ -139,7 +139,7 @@ def run_job(asked: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from ias_core.errors import IasError
-    from pages.services import demo, intake, pipeline, report, verification
+    from pages.services import demo, intake, pipeline, report, settings, verification
     from pages.services.settings import RunConfig, read_config
     from pages.services.workspace import Workspace
 
@@ -169,7 +169,8 @@ def run_job(asked: argparse.Namespace) -> int:
     intake.assign_roles(ws, seed=config.seed)
     results = pipeline.run_steps(ws, config, _print_stage())
     written = report.calibration_report_of(ws, config, *results)
-    verification.note_seen(ws, verification.free_ng(ws))  # their scores are printed: the app must not forget it
+    basis = verification.basis_of(results[0].meta["bank_id"], settings.to_dict(config.thresholds))
+    verification.note_seen(ws, verification.free_ng(ws), basis=basis)  # their scores are printed
     path = asked.out / "calibration.json"
     report.write_report(written, path)
     print(report.summary(written))

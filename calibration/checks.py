@@ -21,9 +21,7 @@ score these images again
     if array.dtype.kind not in "fiu":
         raise CalibrationError(f"{name}: expected real numbers, got dtype {array.dtype}; pass image scores")
     if array.ndim != 1:
-        raise CalibrationError(
-            f"{name}: expected a 1-D array, got shape {array.shape}; pass one score per image"
-        )
+        raise CalibrationError(f"{name}: expected a 1-D array, got shape {array.shape}; pass one score per image")
     if array.size == 0:
         raise CalibrationError(f"{name}: expected at least one score, got none; score some images first")
     if array.dtype.kind != "f":
@@ -31,8 +29,7 @@ score these images again
     n_bad = int(array.size - np.isfinite(array).sum())
     if n_bad:
         raise CalibrationError(
-            f"{name}: expected finite numbers, got {n_bad} NaN or infinite of {array.size}; "
-            "score these images again"
+            f"{name}: expected finite numbers, got {n_bad} NaN or infinite of {array.size}; score these images again"
         )
     return array
 

@@ -91,9 +91,7 @@ def fit_p_value(scores: np.ndarray, found: BetaFit, rng: np.random.Generator) ->
     """
     _, u, a, b = _moments(scores, found.family)
     seen = _anderson_darling(u, a, b)
-    edge = np.finfo(
-        np.float64
-    ).eps  # a draw of exactly 0 or 1 has no counterpart among positive, finite scores
+    edge = np.finfo(np.float64).eps  # a draw of exactly 0 or 1 has no counterpart among positive, finite scores
     drawn = np.clip(rng.beta(found.a, found.b, size=(_N_REFITS, scores.size)), edge, 1.0 - edge)
     _, u, a, b = _moments(found.family.from_unit(drawn, found.scale), found.family)
     # A drawn sample that fits no beta distribution (a or b impossible: NaN) is infinitely far from its fit.

@@ -90,9 +90,7 @@ def all_choices(
     n_ok = 0 if ok is None else ok.size
     n_ng = 0 if synthetic is None else synthetic.size
 
-    def missing(
-        rule: str, reason: str, *, source: str = source, n_ok: int = n_ok, n_ng: int = 0
-    ) -> ThresholdChoice:
+    def missing(rule: str, reason: str, *, source: str = source, n_ok: int = n_ok, n_ng: int = 0) -> ThresholdChoice:
         return ThresholdChoice(
             rule=rule,
             value=None,
@@ -117,9 +115,7 @@ def all_choices(
             "conformal": conformal(ok, source=source, max_fpr=config.max_fpr),
         }
         if synthetic is None:
-            from_synthetic = [
-                missing(rule, "no synthetic NG scores yet") for rule in ("youden", "target_recall")
-            ]
+            from_synthetic = [missing(rule, "no synthetic NG scores yet") for rule in ("youden", "target_recall")]
         else:
             from_synthetic = [
                 youden(ok, synthetic, source=source),
@@ -127,9 +123,7 @@ def all_choices(
             ]
     if loo is None:
         no_loo = "no leave-one-out scores"
-        fitted = [
-            missing(rule, no_loo, source="leave-one-out", n_ok=0) for rule in ("loo_beta", "loo_beta_prime")
-        ]
+        fitted = [missing(rule, no_loo, source="leave-one-out", n_ok=0) for rule in ("loo_beta", "loo_beta_prime")]
     else:
         fitted = [
             loo_beta(loo, alpha=config.fit_alpha, rng=rng),
@@ -174,9 +168,7 @@ def recommend(choices: tuple[ThresholdChoice, ...], *, synthetic_auroc: Auroc | 
     >>> recommend(rows, synthetic_auroc=None).choice.rule
     'tolerance'
     """
-    rows = {
-        choice.rule: choice for choice in choices
-    }  # the last percentile row is the maximum, if one was added
+    rows = {choice.rule: choice for choice in choices}  # the last percentile row is the maximum, if one was added
     try:
         maximum, bound, on_average = rows["percentile"], rows["tolerance"], rows["conformal"]
     except KeyError as missing:
@@ -192,9 +184,7 @@ def recommend(choices: tuple[ThresholdChoice, ...], *, synthetic_auroc: Auroc | 
         why = _why_maximum(maximum, bound, on_average) if maximum.value is not None else ""
 
     if refused := _refusal_reason(chosen, synthetic_auroc):
-        none = replace(
-            chosen, value=None, promise="", expected_fpr=None, fpr_upper_95=None, gap=None, reason=refused
-        )
+        none = replace(chosen, value=None, promise="", expected_fpr=None, fpr_upper_95=None, gap=None, reason=refused)
         return Recommendation(choice=none, why=refused)
     if synthetic_auroc is None:
         why += " No synthetic NG was scored: whether NG parts score higher at all is untested."

@@ -18,9 +18,7 @@ from calibration.fits import BETA, BETA_PRIME, Family, fit, fit_p_value
 from calibration.types import OK_SOURCES, RocCurve, ThresholdChoice
 
 ALL_EQUAL = "all OK scores are equal: they say nothing about how good parts vary"
-_LEAVE_ONE_OUT = (
-    "leave-one-out scores depend on each other through the memory bank: the 95 % FPR limit is approximate"
-)
+_LEAVE_ONE_OUT = "leave-one-out scores depend on each other through the memory bank: the 95 % FPR limit is approximate"
 _LEAST_TESTED = 20  # fewer scores reject almost no wrong model
 _ROUNDING = 1e-6  # of the score: some steps of float32, in which scores are computed
 
@@ -171,17 +169,13 @@ def percentile(ok: np.ndarray, *, source: str, q: float = 0.999) -> ThresholdCho
     q = 1.0 if q == 1 else checked_rate(q, "q")
     n = ok.size
     if n < RULES["percentile"].least_n:
-        return _refusal(
-            "percentile", ok, source=source, params={"q": q}, reason="needs at least 2 OK scores, has 1"
-        )
+        return _refusal("percentile", ok, source=source, params={"q": q}, reason="needs at least 2 OK scores, has 1")
     rank = n - math.ceil((n - 1) * q)  # as np.quantile(ok, q, method="higher")
     what = f"maximum of {n} OK scores" if rank == 1 else f"{_ordinal(rank)} largest of {n} OK scores"
     notes = ()
     if q < 1.0 and 1.0 / (n + 1) > 1.0 - q:
         wanted = math.ceil(1.0 / (1.0 - q) - 1.0 - 1e-9)
-        notes = (
-            f"a percentile of {percent(q)} means that from {wanted} OK scores on, here it is the {what}",
-        )
+        notes = (f"a percentile of {percent(q)} means that from {wanted} OK scores on, here it is the {what}",)
     return _ranked(
         "percentile",
         ok,
@@ -281,9 +275,7 @@ def tolerance_threshold(ok_scores: np.ndarray, *, max_fpr: float, confidence: fl
     return _just_above(ok_scores, rank) if rank else None
 
 
-def tolerance(
-    ok: np.ndarray, *, source: str, max_fpr: float = 0.05, confidence: float = 0.95
-) -> ThresholdChoice:
+def tolerance(ok: np.ndarray, *, source: str, max_fpr: float = 0.05, confidence: float = 0.95) -> ThresholdChoice:
     """``tolerance_threshold`` as a choice: FPR at most ``max_fpr`` with ``confidence``.
 
     On leave-one-out scores the confidence is approximate, and the promise says so.
@@ -374,9 +366,7 @@ def youden(ok: np.ndarray, synthetic: np.ndarray, *, source: str) -> ThresholdCh
         return _refusal("youden", ok, source=source, params={}, reason=reason, n_ng=synthetic.size)
     curve = roc_curve(ok, synthetic)
     caught, flagged = _counts(curve, ok.size, synthetic.size)
-    index = (
-        caught * ok.size - flagged * synthetic.size
-    )  # n_ok n_ng (recall - FPR), in whole numbers: ties are ties
+    index = caught * ok.size - flagged * synthetic.size  # n_ok n_ng (recall - FPR), in whole numbers: ties are ties
     best = int(np.argmax(index))  # thresholds fall, so the first maximum is the highest threshold
     if index[best] <= 0:
         reason = "no threshold catches a larger share of synthetic NG than of OK"
@@ -397,9 +387,7 @@ def youden(ok: np.ndarray, synthetic: np.ndarray, *, source: str) -> ThresholdCh
     )
 
 
-def target_recall(
-    ok: np.ndarray, synthetic: np.ndarray, *, source: str, recall: float = 0.9
-) -> ThresholdChoice:
+def target_recall(ok: np.ndarray, synthetic: np.ndarray, *, source: str, recall: float = 0.9) -> ThresholdChoice:
     """Middle of the highest score gap that still catches ``recall`` of the synthetic NG.
 
     The gap ends at the ceil(recall * n_ng)-th largest synthetic score. OK scores give the FPR and never the
@@ -422,9 +410,7 @@ def target_recall(
     caught, _ = _counts(curve, ok.size, n_ng)
     notes = ()
     if needed == n_ng:
-        notes = (
-            f"a recall of {percent(recall)} of {n_ng} synthetic NG is all of them: the lowest one decides",
-        )
+        notes = (f"a recall of {percent(recall)} of {n_ng} synthetic NG is all of them: the lowest one decides",)
     return _in_gap(
         "target_recall",
         ok,
@@ -438,9 +424,7 @@ def target_recall(
     )
 
 
-def _fitted(
-    key: str, ok: np.ndarray, family: Family, alpha: float, rng: np.random.Generator
-) -> ThresholdChoice:
+def _fitted(key: str, ok: np.ndarray, family: Family, alpha: float, rng: np.random.Generator) -> ThresholdChoice:
     ok = checked_scores(ok, "leave-one-out OK scores").astype(np.float64)
     alpha = checked_rate(alpha, "alpha")
     source, params, n = "leave-one-out", {"alpha": alpha}, ok.size
@@ -579,9 +563,7 @@ def _choice(
     )
 
 
-def _refusal(
-    key: str, ok: np.ndarray, *, source: str, params: dict, reason: str, n_ng: int = 0
-) -> ThresholdChoice:
+def _refusal(key: str, ok: np.ndarray, *, source: str, params: dict, reason: str, n_ng: int = 0) -> ThresholdChoice:
     return ThresholdChoice(
         rule=key,
         value=None,

@@ -97,9 +97,7 @@ def choose_source() -> None:
         whole = st.toggle("Whole folders instead of single files", key="whole-folders", persist_state="session")
         many = "directory" if whole else True
         left, right = st.columns(2)
-        ok = left.file_uploader(
-            "Good parts (OK)", accept_multiple_files=many, key=f"ok-{whole}"
-        )
+        ok = left.file_uploader("Good parts (OK)", accept_multiple_files=many, key=f"ok-{whole}")
         ng = right.file_uploader(
             "Real defective parts (NG), if any",
             accept_multiple_files=many,

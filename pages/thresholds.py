@@ -10,9 +10,10 @@ from calibration.counts import counts_at
 from calibration.rules import RULES
 from calibration.types import ThresholdChoice
 from pages.services.decision import current_decision, fix_threshold
+from pages.services.settings import to_dict
 from pages.services.steps import load_config
 from pages.services.thresholds import ThresholdTable
-from pages.services.verification import free_ng, last_verification, note_seen
+from pages.services.verification import basis_of, free_ng, last_verification, note_seen
 from pages.ui import cached, charts, frame, state, widgets, words
 
 SLIDER = "threshold-slider"
@@ -110,7 +111,7 @@ def threshold_at_work() -> None:
             help="Seen before another value than the recommended one is fixed, they can never verify it",
         )
         if show_real:
-            note_seen(ws, ng_free)
+            note_seen(ws, ng_free, basis=basis_of(detector.meta["bank_id"], to_dict(config)["thresholds"]))
     basis = (detector.digest, synthesis.digest)
     if not state.has_widget(SLIDER) or state.get("slider-basis") != basis:  # another tab may have built again
         state.set_widget(SLIDER, rounded(origin_now()[2]))
@@ -168,8 +169,7 @@ def draw(value, ok, caught, real) -> None:
         for n, s in evidence.synthetic.items()
     ]
     bands = [
-        ("synthetic", f"synthetic NG, {words.method(n)}", band, area)
-        for n, (area, band) in table.synthetic_roc.items()
+        ("synthetic", f"synthetic NG, {words.method(n)}", band, area) for n, (area, band) in table.synthetic_roc.items()
     ]
     operating = [("synthetic", words.method(n), ok, bound) for n, bound in caught.items()]
     if real is not None:

@@ -106,14 +106,12 @@ class Scorer:
         tile = tile.view(b, gh * gw, -1)
         for i, rows in enumerate(hidden):
             tile[i, :, rows] = torch.inf
-        nearest, at = tile.min(2)  # (b, P)
-        patch = nearest.add_((q * q).sum(2)).clamp_(min=0).sqrt_()
+        patch = tile.amin(2).add_((q * q).sum(2)).clamp_(min=0).sqrt_()
         top = patch.argmax(1)
         score = patch.gather(1, top[:, None])[:, 0]  # s*
         if self.num_neighbors > 1:
-            score = torch.stack(
-                [score[i] * self._weight(q[i, top[i]], int(at[i, top[i]]), hidden[i]) for i in range(b)]
-            )
+            m_star = tile[torch.arange(b), top].argmin(1)  # only for the top patch: an argmin costs more than a minimum
+            score = torch.stack([score[i] * self._weight(q[i, top[i]], int(m_star[i]), hidden[i]) for i in range(b)])
         return patch, score
 
     def _weight(self, q_star: torch.Tensor, m_star: int, hidden: slice) -> torch.Tensor:

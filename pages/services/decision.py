@@ -2,7 +2,7 @@
 
 A recommended threshold follows a rule stated before any score was seen. Any other value, fixed while real NG scores
 were on screen or after they were used for verification, was set by those NG: they become threshold NG and can never
-verify again.
+verify again. So is a recommended value, if the memory bank or the rules' settings were changed after the look.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pages.services.artifacts import DetectorResult, SynthesisResult, digest_of
 from pages.services.ledger import Ledger
 from pages.services.settings import RunConfig, to_dict
-from pages.services.verification import seen_ng
+from pages.services.verification import basis_of, seen_ng
 from pages.services.workspace import Workspace
 
 Origin = Literal["recommended", "rule", "by hand"]
@@ -65,15 +65,18 @@ def fix_threshold(
 ) -> tuple[Decision, int]:
     """Fix a threshold; returns it and how many real NG became threshold NG by that. ``now`` is an ISO time."""
     ledger = Ledger(ws)
-    seen: set[str] = set()
-    if origin != "recommended":
-        free = ledger.records(role="verification_ng")
-        seen = {r.sha256 for r in free} if real_in_view else {r.sha256 for r in free} & seen_ng(ws)
-        groups = {r.group for r in free if r.sha256 in seen}
-        seen = {r.sha256 for r in free if r.group in groups}  # a near twin shows the same part
-        if seen:
-            why = "seen before a threshold other than the recommended one was fixed"
-            ledger.assign(sorted(seen), "threshold_ng", by="thresholds page", why=why)
+    free = ledger.records(role="verification_ng")
+    asked = to_dict(config)["thresholds"]
+    if origin == "recommended":
+        # The rule was stated beforehand, but the detector or the rule's settings may have been changed after a look.
+        seen = seen_ng(ws, other_than=basis_of(detector.meta["bank_id"], asked))
+    else:
+        seen = {r.sha256 for r in free} if real_in_view else seen_ng(ws)
+    groups = {r.group for r in free if r.sha256 in seen}
+    spent = sorted(r.sha256 for r in free if r.group in groups)  # a near twin shows the same part
+    if spent:
+        why = "seen before another threshold than the one recommended then was fixed"
+        ledger.assign(spent, "threshold_ng", by="thresholds page", why=why)
     decision = Decision(
         value=value,
         rule=rule,
@@ -82,8 +85,8 @@ def fix_threshold(
         bank_id=detector.meta["bank_id"],
         detector=detector.digest,
         synthesis=synthesis.digest,
-        settings=to_dict(config)["thresholds"],
+        settings=asked,
         fixed_at=now,
     )
     ws.set_choice("decision", asdict(decision))
-    return decision, len(seen)
+    return decision, len(spent)

@@ -315,15 +315,12 @@ def report(
         return bool(_row(db, job_id)["cancel_asked"])
 
 
-def finish(
-    ws: Workspace, job_id: int, state: State, *, error: str = "", result: dict[str, Any] | None = None
-) -> None:
+def finish(ws: Workspace, job_id: int, state: State, *, error: str = "", result: dict[str, Any] | None = None) -> None:
     """Write how a running job ended.  TypeError if ``result`` is nothing JSON holds."""
     text = None if result is None else json.dumps(result)
     with _table(ws) as db:
         db.execute(
-            "UPDATE jobs SET state = ?, error = ?, result = ?, finished = ? "
-            "WHERE id = ? AND state = 'running'",
+            "UPDATE jobs SET state = ?, error = ?, result = ?, finished = ? WHERE id = ? AND state = 'running'",
             (state, error, text, time.time(), job_id),
         )
 

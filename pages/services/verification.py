@@ -10,7 +10,7 @@ import numpy as np
 from calibration.rules import is_ng
 from calibration.types import RateBound
 from ias_core.errors import IasError
-from pages.services.artifacts import DetectorResult, ScoredSet
+from pages.services.artifacts import DetectorResult, ScoredSet, digest_of
 from pages.services.ledger import Ledger
 from pages.services.thresholds import evidence_of, real_result
 from pages.services.workspace import Workspace
@@ -40,16 +40,23 @@ class Verification:
         return "checked" if self.caught_ng is not None else "provisional"
 
 
-def note_seen(ws: Workspace, ng: set[str]) -> None:
+def basis_of(bank_id: str, threshold_settings: dict[str, Any]) -> str:
+    """What a recommended threshold follows from: with the same memory bank and rules it is the same number."""
+    return digest_of(bank_id, threshold_settings)
+
+
+def note_seen(ws: Workspace, ng: set[str], *, basis: str) -> None:
     """Remember for good that the scores of these real NG (sha256) were on screen; a toggle cannot unsee them."""
-    seen = seen_ng(ws)
-    if ng - seen:
-        ws.set_choice("ng_seen", sorted(seen | ng))
+    seen = ws.get_choice("ng_seen", {})
+    new = {image: sorted({*seen.get(image, []), basis}) for image in ng}
+    if any(new[image] != seen.get(image) for image in ng):
+        ws.set_choice("ng_seen", seen | new)
 
 
-def seen_ng(ws: Workspace) -> set[str]:
-    """sha256 of real NG whose scores have been on screen."""
-    return set(ws.get_choice("ng_seen", []))
+def seen_ng(ws: Workspace, *, other_than: str | None = None) -> set[str]:
+    """sha256 of real NG whose scores have been on screen, on any basis or on another one than ``other_than``."""
+    seen = ws.get_choice("ng_seen", {})
+    return {image for image, bases in seen.items() if other_than is None or set(bases) - {other_than}}
 
 
 def free_ng(ws: Workspace) -> set[str]:
@@ -77,7 +84,7 @@ def verify(ws: Workspace, detector: DetectorResult, decision: Decision) -> Verif
         false_rejects=_list(detector.sets["check"], decision.value, flagged=True),
         ng=tuple(sorted(image for image, use in zip(detector.sets["ng"].ids, used, strict=True) if use)),
     )
-    note_seen(ws, set(result.ng))
+    note_seen(ws, set(result.ng), basis=basis_of(decision.bank_id, decision.settings))
     ws.set_choice("verification", {"decision": decision.digest, "ng": list(result.ng), "status": result.status})
     return result
 

@@ -349,8 +349,7 @@ def loo_histogram(
                 "marker": _bar_marker(style, hatch),
                 "customdata": np.column_stack([edges[filled], edges[filled + 1], counts[filled]]),
                 "hovertemplate": (
-                    "%{customdata[2]} images, score %{customdata[0]:.4g} to %{customdata[1]:.4g}"
-                    "<extra></extra>"
+                    "%{customdata[2]} images, score %{customdata[0]:.4g} to %{customdata[1]:.4g}<extra></extra>"
                 ),
             }
         )
@@ -361,14 +360,12 @@ def loo_histogram(
 
 
 _STOPS = np.array([hex_to_rgb(colour) for colour in sequential.Plasma]) / 255  # (10, 3)
-_TINTS = np.stack(
-    [np.interp(np.linspace(0, 9, 256), np.arange(10), channel) for channel in _STOPS.T], axis=1
-).astype(np.float32)  # (256, 3)
+_TINTS = np.stack([np.interp(np.linspace(0, 9, 256), np.arange(10), channel) for channel in _STOPS.T], axis=1).astype(
+    np.float32
+)  # (256, 3)
 
 
-def anomaly_overlay(
-    image: np.ndarray, amap: np.ndarray, *, vmin: float, vmax: float, opacity: float
-) -> np.ndarray:
+def anomaly_overlay(image: np.ndarray, amap: np.ndarray, *, vmin: float, vmax: float, opacity: float) -> np.ndarray:
     """Picture with its anomaly map on top, on the colour scale the caller fixes for all pictures.
 
     The tint grows from none at ``vmin`` to ``opacity`` at ``vmax``, so the picture stays visible where the
@@ -668,9 +665,7 @@ def _operating_point(key: str, label: str, fpr: RateBound, recall: RateBound) ->
         | {"line": {"width": 2, "color": "#FFFFFF"}},
         "error_x": _limits(fpr, colour, thickness),
         "error_y": _limits(recall, colour, thickness),
-        "hovertemplate": (
-            f"{label}: {said}<br>{limits} (each {100 * fpr.confidence:g} %, one-sided)<extra></extra>"
-        ),
+        "hovertemplate": (f"{label}: {said}<br>{limits} (each {100 * fpr.confidence:g} %, one-sided)<extra></extra>"),
         "cliponaxis": False,
     }
 
@@ -687,9 +682,7 @@ def _limits(rate: RateBound, colour: str, thickness: int) -> dict:
 _TEMPLATE = theme.chart_template()
 
 
-def _figure(
-    traces: list[dict], layout: dict, title: str, subtitle: str, *, height: int, top: int
-) -> go.Figure:
+def _figure(traces: list[dict], layout: dict, title: str, subtitle: str, *, height: int, top: int) -> go.Figure:
     heading = {"text": title, "x": 0, "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
     heading |= {"pad": {"t": 8}, "font": {"size": 20}}
     legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yref": "container", "yanchor": "bottom"}

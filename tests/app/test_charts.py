@@ -34,9 +34,7 @@ def roc_of(ok: np.ndarray, ng: np.ndarray, threshold: float) -> go.Figure:
 
 def ruler_of(**more) -> go.Figure:
     recall = {1: np.array([0.0, 0.5]), 16: np.array([0.4, 1.0])}
-    return charts.ruler(
-        np.array([0.5, 1.0]), recall, 12.5, {1: None, 16: 1.0}, "R = median = 8.1", n=40, **more
-    )
+    return charts.ruler(np.array([0.5, 1.0]), recall, 12.5, {1: None, 16: 1.0}, "R = median = 8.1", n=40, **more)
 
 
 def every_figure() -> dict[str, go.Figure]:
@@ -115,8 +113,7 @@ def test_nothing_jumps_while_the_threshold_moves() -> None:
     groups = [group("ok", [1.0, 2.0, 3.0]), group("real", [2.5, 4.0])]
     figures = [charts.score_distribution(groups, threshold, 3.0) for threshold in (0.0, 1.7, 3.0, 99.0)]
     axes = [
-        {name: value for name, value in figure.layout.to_plotly_json().items() if "axis" in name}
-        for figure in figures
+        {name: value for name, value in figure.layout.to_plotly_json().items() if "axis" in name} for figure in figures
     ]
     assert all(axis == axes[0] for axis in axes)
     assert len({tuple(trace.name for trace in figure.data) for figure in figures}) == 1
@@ -238,9 +235,7 @@ def test_overlay_has_one_scale_for_all_pictures() -> None:
 )
 def test_overlay_refuses(shape: tuple[int, int], scale: tuple[float, float], opacity: float) -> None:
     with pytest.raises(ShapeError, match="overlay"):
-        charts.anomaly_overlay(
-            np.zeros((4, 5, 3)), np.zeros(shape), vmin=scale[0], vmax=scale[1], opacity=opacity
-        )
+        charts.anomaly_overlay(np.zeros((4, 5, 3)), np.zeros(shape), vmin=scale[0], vmax=scale[1], opacity=opacity)
 
 
 # Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009) 1291-1298, severity 1.0, on linear RGB

@@ -9,7 +9,7 @@ from pages.services import intake
 from pages.services.artifacts import DETECTOR, load_result
 from pages.services.decision import current_decision
 from pages.services.ledger import Ledger
-from pages.services.verification import free_ng, last_verification, note_seen, seen_ng, verify
+from pages.services.verification import basis_of, free_ng, last_verification, note_seen, seen_ng, verify
 from tests import hostile
 from tests.app import small_run
 
@@ -73,8 +73,8 @@ def test_recommended_spends_nothing_and_says_that_ng_were_in_view(ws, fix):
 def test_what_was_seen_once_stays_seen(ws, fix):
     """The toggle is off again, but the eyes are not."""
     some = set(sorted(free_ng(ws))[:2])
-    note_seen(ws, some)
-    note_seen(ws, some)
+    note_seen(ws, some, basis="b")
+    note_seen(ws, some, basis="b")
     assert seen_ng(ws) == some
     decision, spent = fix(14.0, origin="by hand", real_in_view=False)
     assert (spent, decision.real_in_view) == (2, True)
@@ -97,7 +97,7 @@ def test_verification_is_a_look(ws, fix):
 
 def test_a_near_twin_of_a_seen_ng_is_spent_with_it(ws, fix):
     seen = Ledger(ws).records(role="verification_ng")[0]
-    note_seen(ws, {seen.sha256})
+    note_seen(ws, {seen.sha256}, basis="b")
     twin = hostile.encoded(small_run.scratched(1000), "JPEG", quality=95, subsampling=0)
     intake.add_verification_ng(ws, [("twin.jpg", twin)])
     assert [r.name for r in Ledger(ws).records() if r.group == seen.group] == [seen.name, "twin.jpg"]
@@ -135,3 +135,20 @@ def test_lists_are_the_mistakes_with_the_worst_first(ws, fix):
     decision, _ = fix(13.0, origin="by hand")
     scores = [score for _, _, score in verify(ws, load_result(ws, DETECTOR), decision).false_rejects]
     assert scores == sorted((float(s) for s in sets["check"].image_scores if s >= 13.0), reverse=True)
+
+
+def test_a_recommended_value_on_another_basis_spends_what_was_seen(ws, fix):
+    """Look, change the seed or a rule's setting, fix the new recommended value: the look has chosen it."""
+    before = free_ng(ws)
+    note_seen(ws, before, basis="the bank before this one")
+    _, spent = fix()
+    assert spent == small_run.N_NG
+    assert free_ng(ws) == set()
+
+
+def test_a_recommended_value_on_the_same_basis_keeps_what_was_seen(ws, fix):
+    decision, _ = fix()
+    note_seen(ws, free_ng(ws), basis=basis_of(decision.bank_id, decision.settings))
+    _, spent = fix()
+    assert spent == 0
+    assert len(free_ng(ws)) == small_run.N_NG

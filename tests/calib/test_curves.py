@@ -67,9 +67,7 @@ def test_perfect_area_keeps_a_lower_limit_below_one(n_ok, n_ng):
     assert (area.n_ok, area.n_ng, area.confidence) == (n_ok, n_ng, 0.95)
 
 
-@pytest.mark.parametrize(
-    ("n_ok", "n_ng", "shift"), [(30, 30, 1.0), (100, 20, 2.0), (12, 50, 0.0), (20, 20, 3.5)]
-)
+@pytest.mark.parametrize(("n_ok", "n_ng", "shift"), [(30, 30, 1.0), (100, 20, 2.0), (12, 50, 0.0), (20, 20, 3.5)])
 def test_area_interval_covers_the_true_area(n_ok, n_ng, shift):
     """Normal scores: the true area is Phi(shift / sqrt 2)."""
     rng = np.random.default_rng(3)

@@ -33,9 +33,7 @@ def test_thresholds_equal_scipys_quantiles(alpha):
     scores = gamma_scores(50, 1)
     beta, prime = fit(scores, BETA), fit(scores, BETA_PRIME)
     assert beta.threshold(alpha) == pytest.approx(stats.beta(beta.a, beta.b, scale=beta.scale).isf(alpha))
-    assert prime.threshold(alpha) == pytest.approx(
-        stats.betaprime(prime.a, prime.b, scale=prime.scale).isf(alpha)
-    )
+    assert prime.threshold(alpha) == pytest.approx(stats.betaprime(prime.a, prime.b, scale=prime.scale).isf(alpha))
     assert beta.threshold(alpha) < 2 * scores.max()
 
 
@@ -121,9 +119,7 @@ def test_goodness_of_fit_keeps_its_level_and_sees_two_modes():
     assert seen >= 15
 
 
-@pytest.mark.parametrize(
-    ("n", "alpha", "reported"), [(20, 0.01, 0.014), (50, 0.01, 0.009), (50, 0.001, 0.0008)]
-)
+@pytest.mark.parametrize(("n", "alpha", "reported"), [(20, 0.01, 0.014), (50, 0.01, 0.009), (50, 0.001, 0.0008)])
 def test_beta_prime_on_gamma_scores_gives_the_fpr_measured_before(n, alpha, reported):
     """Gamma(30, 1/6) scores, 600 draws: about the mean FPR of the methods notes."""
     rng = np.random.default_rng(7)

@@ -57,9 +57,7 @@ def test_limit_holds_with_ties_that_break_the_limit_of_the_count():
     """
     n, tails = 100, {1: 0.048, 2: 0.0305, 3: 0.0}  # P(score >= key)
     missed = missed_by_count = 0.0
-    for twos, ones in itertools.product(
-        range(15), repeat=2
-    ):  # more of either never misses or hardly ever occurs
+    for twos, ones in itertools.product(range(15), repeat=2):  # more of either never misses or hardly ever occurs
         ok = np.repeat([0.0, 1.0, 2.0], [n - twos - ones, ones, twos])
         weight = multinomial.pmf([twos, ones, n - twos - ones], n, [0.0305, 0.0175, 0.952])
         row = percentile(ok, source="held-out", q=97 / 99)
