@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ias_core.errors import IntakeRefused
+from ias_core.imaging import may_be_read
 
 OK, NG = "ok", "ng"
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -254,7 +255,7 @@ def _folder(path: str | os.PathLike[str], purpose: str) -> Path:
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
         raise IntakeRefused(f"Expected a folder for {purpose}, but {root} {what}; check the path.")
-    if not os.access(root, os.R_OK | os.X_OK):
+    if not may_be_read(root):
         raise IntakeRefused(f"The folder {root} may not be read; check its permissions.")
     return root.absolute()
 

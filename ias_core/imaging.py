@@ -41,6 +41,18 @@ class ImageHeader:
     bits: int
 
 
+def may_be_read(folder: Path) -> bool:
+    """Whether a folder can be listed and entered; tried, because what the system says beforehand is not always so."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                entry.stat(follow_symlinks=False)
+                break
+    except PermissionError:
+        return False
+    return True
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The whole file.
 
@@ -51,7 +63,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """
     path = Path(path)
     if path.is_dir():
-        if not os.access(path, os.R_OK | os.X_OK):
+        if not may_be_read(path):
             raise ImageRefused("this folder may not be read; check its permissions")
         what = "a link to a folder, which is not followed" if path.is_symlink() else "a folder, not a picture"
         raise ImageRefused(f"this is {what}; put the pictures themselves there")

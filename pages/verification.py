@@ -4,11 +4,14 @@ import numpy as np
 import streamlit as st
 
 from pages.services.decision import current_decision
+from pages.services.detection import unscored_ng
 from pages.services.intake import add_verification_ng
 from pages.services.ledger import Ledger
 from pages.services.pictures import read_at_size
+from pages.services.settings import to_dict
+from pages.services.steps import load_config
 from pages.services.verification import free_ng, verify
-from pages.ui import cached, frame, widgets
+from pages.ui import cached, frame, state, widgets
 
 PER_PAGE = 10
 
@@ -37,11 +40,20 @@ with st.expander("Add real NG for verification", expanded=not free):
     if st.button("Add them", disabled=not files):
         added = widgets.told(lambda: add_verification_ng(ws, [(f.name, f.getvalue()) for f in files]))
         if added is not None:
-            for refused in added.rejected:
-                st.warning(f"{refused.name}: {refused.reason}")
-            st.success(
-                "Added. The detector is out of date now: build it again to score them (the memory bank stays the same)."
-            )
+            state.put("refused-ng", [(r.name, r.reason) for r in added.rejected])
+            widgets.start_job(ws, "score", to_dict(load_config(ws)))
+            st.rerun()
+for name, reason in state.get("refused-ng", []):
+    st.warning(f"{name}: {reason}")
+widgets.job_panel(ws, ("score",))
+waiting = unscored_ng(ws, detector)
+if waiting and steps["verification"].state != "running":
+    st.warning(f"{len(waiting)} real NG were added and have no score yet.")
+    if st.button("Score the added NG", type="primary", key="score"):
+        widgets.start_job(ws, "score", to_dict(load_config(ws)))
+        st.rerun()
+if waiting:
+    st.stop()
 if steps["verification"].state != "done":
     if not st.button("Check the threshold", type="primary", key="verify"):
         st.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,16 @@ import numpy as np
 
 from ias_core.errors import IasError
 from pages.services import settings
-from pages.services.artifacts import DETECTOR, DetectorResult, ScoredSet, digest_of, fresh_folder, save_result
+from pages.services.artifacts import (
+    DETECTOR,
+    DetectorResult,
+    ScoredSet,
+    current_digest,
+    digest_of,
+    fresh_folder,
+    load_result,
+    save_result,
+)
 from pages.services.intake import current
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.pictures import batches, read_at_size
@@ -36,11 +47,11 @@ _ROLES = {
 
 
 def detector_digest(ws: Workspace, config: settings.RunConfig) -> str:
-    """Digest of everything the detector's scores depend on."""
+    """Digest of everything the memory bank and the OK scores depend on; real NG may come later."""
     data = current(ws)
     if data is None:
         raise IasError("no pictures yet: load a folder of good parts on the data page first")
-    roles = sorted((r.sha256, _ROLES.get(r.role or "", "")) for r in Ledger(ws).records())
+    roles = sorted((r.sha256, _ROLES[r.role]) for r in Ledger(ws).records(label="ok") if r.role in _ROLES)
     asked = settings.to_dict(config.detector)
     return digest_of(data.dataset_id, roles, asked, config.seed)
 
@@ -49,6 +60,68 @@ def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[s
     """Worker entry: ``params`` are the settings of a RunConfig."""
     result = build_detector(ws, settings.from_dict(settings.RunConfig, params), progress)
     return {"digest": result.digest, "seconds": result.meta["seconds"], "notices": result.meta["notices"]}
+
+
+def score_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Worker entry: score real NG that were added after the detector was built."""
+    result = score_added_ng(ws, settings.from_dict(settings.RunConfig, params), progress)
+    return {"digest": result.digest, "scored": len(result.sets["ng"].ids)}
+
+
+def unscored_ng(ws: Workspace, detector: DetectorResult) -> list[ImageRecord]:
+    """Real NG that came after the detector was built and have no score yet."""
+    scored = set(detector.sets["ng"].ids)
+    return [r for r in Ledger(ws).records() if _ROLES.get(r.role or "") == "ng" and r.sha256 not in scored]
+
+
+def score_added_ng(ws: Workspace, config: settings.RunConfig, progress: Progress) -> DetectorResult:
+    """Score added real NG against the bank as it is, so that a threshold fixed for it stays fixed.
+
+    Raises
+    ------
+    IasError
+        If the detector is missing or does not fit pictures and settings any more.
+    """
+    from ias_core.patchcore.memory_bank import MemoryBank
+    from ias_core.patchcore.scoring import Scorer
+
+    detector = current_detector(ws, config)
+    added = unscored_ng(ws, detector)
+    progress("load", 0, 1, "loading the network")
+    source = FeatureSource(config.detector)
+    bank = MemoryBank.load(detector.bank_path)
+    scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
+    new = _score_set(added, source, scorer, lambda done: progress("scoring", done, len(added), "scoring the added NG"))
+    folder = fresh_folder(ws, DETECTOR)
+    result = replace(
+        detector,
+        folder=folder,
+        sets=detector.sets | {"ng": _joined(detector.sets["ng"], new)},
+        kinds=detector.kinds | {record.sha256: record.kind for record in added},
+    )
+    bank.save(result.bank_path)
+    save_result(ws, DETECTOR, result)
+    return result
+
+
+def current_detector(ws: Workspace, config: settings.RunConfig) -> DetectorResult:
+    """The current detector, if it still fits pictures and settings; else an IasError that says what to run."""
+    if current_digest(ws, DETECTOR) != detector_digest(ws, config):
+        raise IasError("the detector is missing or out of date: build it on the detector page first")
+    result = load_result(ws, DETECTOR)
+    assert isinstance(result, DetectorResult)
+    return result
+
+
+def _joined(first: ScoredSet, second: ScoredSet) -> ScoredSet:
+    if not first.ids or not second.ids:
+        return first if first.ids else second
+    return ScoredSet(
+        first.names + second.names,
+        first.ids + second.ids,
+        np.concatenate([first.image_scores, second.image_scores]),
+        np.concatenate([first.patch_scores, second.patch_scores]),
+    )
 
 
 class FeatureSource:
@@ -195,21 +268,31 @@ def _leave_one_out(
 def _score_others(
     records: dict[str, list[ImageRecord]], source: FeatureSource, scorer: Scorer, progress: Progress
 ) -> dict[str, ScoredSet]:
+    names = ("calibration", "check", "ng")
+    total, before, sets = sum(len(records[name]) for name in names), 0, {}
+    for name in names:
+
+        def show(done: int, before: int = before) -> None:
+            progress("scoring", before + done, total, "scoring the other pictures")
+
+        sets[name] = _score_set(records[name], source, scorer, show)
+        before += len(records[name])
+    return sets
+
+
+def _score_set(
+    records: list[ImageRecord], source: FeatureSource, scorer: Scorer, show: Callable[[int], None]
+) -> ScoredSet:
     from ias_core.patchcore.scoring import PatchScores
 
-    names = ("calibration", "check", "ng")
-    total, done, sets = sum(len(records[name]) for name in names), 0, {}
-    for name in names:
-        parts = []
-        for chunk, pictures in batches(records[name], source.input_size, _BATCH):
-            progress("scoring", done, total, "scoring the other pictures")
-            parts.append(scorer(source.of_pictures(pictures)))
-            done += len(chunk)
-        if parts:
-            sets[name] = scored_set(records[name], PatchScores.concatenate(parts))
-        else:
-            sets[name] = ScoredSet((), (), np.empty(0, np.float32), np.empty((0, 1, 1), np.float32))
-    return sets
+    if not records:
+        return ScoredSet((), (), np.empty(0, np.float32), np.empty((0, 1, 1), np.float32))
+    parts, done = [], 0
+    for chunk, pictures in batches(records, source.input_size, _BATCH):
+        show(done)
+        parts.append(scorer(source.of_pictures(pictures)))
+        done += len(chunk)
+    return scored_set(records, PatchScores.concatenate(parts))
 
 
 def scored_set(records: list[ImageRecord], scores: PatchScores) -> ScoredSet:

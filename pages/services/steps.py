@@ -8,10 +8,9 @@ from pages.services.artifacts import DETECTOR, SYNTHESIS, current_digest
 from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
-from pages.services.ledger import Ledger
 from pages.services.records import last_signed
 from pages.services.synthesis import synthesis_digest
-from pages.services.verification import last_verification
+from pages.services.verification import free_ng, last_verification
 from pages.services.workspace import Workspace
 
 State = Literal["empty", "ready", "running", "done", "out of date"]
@@ -98,9 +97,12 @@ def steps(ws: Workspace) -> dict[str, Step]:
             states[key] = Step(key, "empty", "no threshold is fixed for this detector yet", "thresholds")
         return states
     verified, signed = last_verification(ws), last_signed(ws)
-    if verified and verified["decision"] == decision.digest:
+    free = free_ng(ws)
+    if "score" in running:
+        states["verification"] = Step("verification", "running")
+    elif verified and verified["decision"] == decision.digest and set(verified["ng"]) == free:
         states["verification"] = Step("verification", "done")
-    elif Ledger(ws).records(role="verification_ng"):
+    elif free:
         states["verification"] = Step("verification", "out of date" if verified else "ready")
     else:
         states["verification"] = Step("verification", "ready", "no real NG is free for verification", "data")

@@ -11,18 +11,15 @@ import numpy as np
 from ias_core.errors import IasError
 from pages.services import settings
 from pages.services.artifacts import (
-    DETECTOR,
     SYNTHESIS,
     DetectorResult,
     ScoredSet,
     SynthesisResult,
-    current_digest,
     digest_of,
     fresh_folder,
-    load_result,
     save_result,
 )
-from pages.services.detection import FeatureSource, detector_digest
+from pages.services.detection import FeatureSource, current_detector
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
@@ -49,17 +46,8 @@ def synthesis_digest(detector: str, config: settings.RunConfig) -> str:
 def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Worker entry: ``params`` are the settings of a RunConfig."""
     config = settings.from_dict(settings.RunConfig, params)
-    result = synthesize(ws, detector_for(ws, config), config, progress)
+    result = synthesize(ws, current_detector(ws, config), config, progress)
     return {"digest": result.digest, "seconds": result.meta["seconds"]}
-
-
-def detector_for(ws: Workspace, config: settings.RunConfig) -> DetectorResult:
-    """The current detector, if it still fits pictures and settings; else an IasError that says what to run."""
-    if current_digest(ws, DETECTOR) != detector_digest(ws, config):
-        raise IasError("the detector is missing or out of date: build it on the detector page first")
-    result = load_result(ws, DETECTOR)
-    assert isinstance(result, DetectorResult)
-    return result
 
 
 def synthesize(

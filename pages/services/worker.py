@@ -27,6 +27,7 @@ RUNNERS: Mapping[str, str] = {
     "intake": "pages.services.intake_job:run_job",
     "pipeline": "pages.services.pipeline:run_job",
     "detector": "pages.services.detection:run_job",
+    "score": "pages.services.detection:score_job",
     "synthesis": "pages.services.synthesis:run_job",
 }
 

@@ -20,6 +20,7 @@ _JOB_TITLES = {
     "pipeline": "Detector and synthetic NG",
     "detector": "Building the detector",
     "synthesis": "Making synthetic NG",
+    "score": "Scoring the added NG",
 }
 
 

@@ -5,6 +5,7 @@ The runners at the top are what the worker runs here; ``python -m tests.app.test
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -272,8 +273,10 @@ def test_catching_the_cancellation_does_not_revive_a_job(in_place):
 
 
 def test_every_runner_is_named_by_module_and_function():
-    assert set(worker.RUNNERS) == {"pipeline", "detector", "synthesis"}
-    assert all(target.startswith("pages.services.") and ":" in target for target in worker.RUNNERS.values())
+    for target in worker.RUNNERS.values():
+        module, _, function = target.partition(":")
+        assert module.startswith("pages.services.")
+        assert callable(getattr(importlib.import_module(module), function))
 
 
 # --- progress ----------------------------------------------------------------------------------------------
@@ -389,7 +392,7 @@ def test_the_worker_named_in_the_app_starts(ws):
     jobs.ensure_worker(ws)
     until(lambda: jobs.worker_alive(ws))
     job = jobs.submit(ws, "add", {})  # not one of its kinds
-    assert "Expected a job of the kind detector, pipeline, synthesis" in ended(ws, job).error
+    assert f"Expected a job of the kind {', '.join(sorted(worker.RUNNERS))}" in ended(ws, job).error
 
 
 def test_a_running_job_is_cancelled_and_the_next_one_runs(ws):
