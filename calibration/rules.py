@@ -138,6 +138,21 @@ def is_ng(scores: np.ndarray, threshold: float) -> np.ndarray:
     return scores.astype(np.float64) >= threshold
 
 
+def title_of(choice: ThresholdChoice) -> str:
+    """What a row is called: its rule's title, but a percentile that n makes the maximum is called that.
+
+    Examples
+    --------
+    >>> title_of(percentile(np.arange(50.0), source="held-out"))
+    'Maximum of 50 OK scores'
+    >>> title_of(percentile(np.arange(50.0), source="held-out", q=0.5))
+    'Percentile of OK scores'
+    """
+    if choice.rule == "percentile" and choice.params.get("rank") == 1:
+        return f"Maximum of {choice.n_ok} OK scores"
+    return RULES[choice.rule].title
+
+
 def percentile(ok: np.ndarray, *, source: str, q: float = 0.999) -> ThresholdChoice:
     """Just above the q-th quantile of the OK scores, taken at a score and never between two.
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from calibration.counts import counts_at
-from calibration.rules import RULES
+from calibration.rules import RULES, title_of
 from calibration.types import ThresholdChoice
 from pages.services.decision import current_decision, fix_threshold
 from pages.services.settings import to_dict
@@ -93,7 +93,7 @@ if recommended.value is None:
     st.error(table.recommendation.why)
 else:
     st.success(
-        f"**Recommended: {recommended.value:.3f}** (feature distance, rule: {RULES[recommended.rule].title}). "
+        f"**Recommended: {recommended.value:.3f}** (feature distance, rule: {title_of(recommended)}). "
         f"{table.recommendation.why}"
     )
 
@@ -211,7 +211,7 @@ elif steps["thresholds"].state == "out of date":
 st.subheader("Every rule")
 rows = [
     {
-        "rule": RULES[c.rule].title,
+        "rule": title_of(c),
         "threshold": c.value,
         "expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
         "at most (95 %)": None if c.fpr_upper_95 is None else 100 * c.fpr_upper_95,
@@ -239,7 +239,7 @@ with st.expander("How was this computed, and take another rule"):
         text, button = st.columns([6, 1])
         rule_text = RULES[choice.rule]
         text.markdown(
-            f"**{rule_text.title}: {choice.value:.4f}** on {choice.n_ok} {words.OK_SOURCES[choice.source]} "
+            f"**{title_of(choice)}: {choice.value:.4f}** on {choice.n_ok} {words.OK_SOURCES[choice.source]} "
             f"images{f' and {choice.n_ng} synthetic NG' if choice.n_ng else ''}. Assumes: "
             f"{rule_text.assumes}. Promises: {choice.promise}. {' '.join(choice.notes)}"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.rules import RULES, is_ng, percent
+from calibration.rules import is_ng, percent, title_of
 from calibration.types import Auroc, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.decision import Decision
@@ -35,6 +35,7 @@ def choice_row(choice: ThresholdChoice, evidence: Evidence) -> dict[str, Any]:
     rejected, caught = (real.rejected_ok, real.caught_ng) if real else (None, None)
     return {
         "rule": choice.rule,
+        "title": title_of(choice),
         "value": choice.value,
         "params": choice.params,
         "ok_source": choice.source,
@@ -146,7 +147,7 @@ def summary(report: dict[str, Any]) -> str:
     else:
         lines += [
             f"recommended threshold: {chosen['value']:.6g} (feature distance; NG from this score on)",
-            f"  rule: {RULES[chosen['rule']].title}, on {chosen['n_ok']} {chosen['ok_source']} OK scores",
+            f"  rule: {chosen['title']}, on {chosen['n_ok']} {chosen['ok_source']} OK scores",
             f"  why: {chosen['reason']}",
             f"  good parts rejected: {percent(chosen['expected_fpr'])} expected; "
             f"95 % confidence: at most {percent(chosen['fpr_upper_95'])}",

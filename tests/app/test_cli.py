@@ -21,6 +21,7 @@ from pages.services.ledger import Ledger
 from pages.services.workspace import Workspace
 from tests import hostile
 from tests.app.permissions import permissions_count
+from tests.app.report_keys import KEYS, ROW
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -29,34 +30,6 @@ SETS = sorted(path.name for path in SHARED.iterdir() if (path / "train").is_dir(
 SMALL = {
     "detector": {"input_size": 64, "coreset_ratio": 0.1, "device": "cpu", "check_against_anomalib": False},
     "synthesis": {"count": 20, "methods": ["glass-las-own"]},
-}
-KEYS = {
-    "": {
-        "schema",
-        "seed",
-        "inputs",
-        "detector",
-        "scores",
-        "roc",
-        "thresholds",
-        "recommended",
-        "status",
-    },
-    "inputs": {"sha256", "rejected", "n_ok", "n_ng"},
-    "detector": {"backbone", "layers", "input_size", "bank_size", "device", "seconds", "bank_id"},
-    "scores": {"ok_loo", "ok_check", "synthetic", "ng_real"},
-    "roc": {"synthetic", "real"},
-}
-ROW = {
-    "rule",
-    "value",
-    "params",
-    "n_ok",
-    "expected_fpr",
-    "fpr_upper_95",
-    "real_fpr",
-    "real_recall",
-    "real_recall_lower_95",
 }
 N_OK = 24  # the fewest from which some are kept apart, and a few more
 

@@ -12,25 +12,7 @@ from pages.services.ledger import Ledger
 from pages.services.report import calibration_report_of, decision_row, summary, write_report
 from pages.services.workspace import Workspace
 from tests.app import small_run
-
-KEYS = {
-    "": {"schema", "seed", "inputs", "detector", "scores", "roc", "thresholds", "recommended", "status"},
-    "inputs": {"sha256", "rejected", "n_ok", "n_ng"},
-    "detector": {"backbone", "layers", "input_size", "bank_size", "device", "seconds", "bank_id"},
-    "scores": {"ok_loo", "ok_check", "synthetic", "ng_real"},
-    "roc": {"synthetic", "real"},
-}
-ROW = {
-    "rule",
-    "value",
-    "params",
-    "n_ok",
-    "expected_fpr",
-    "fpr_upper_95",
-    "real_fpr",
-    "real_recall",
-    "real_recall_lower_95",
-}
+from tests.app.report_keys import KEYS, ROW
 
 
 def report_of(ws: Workspace, **changes) -> dict:
