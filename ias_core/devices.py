@@ -1,9 +1,13 @@
 """Where the arithmetic runs: device choice, and smaller batches when memory runs out."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
+from ias_core.errors import FeatureError
+
+_Result = TypeVar("_Result")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -82,4 +86,24 @@ class BatchRunner:
             self.device = torch.device("cpu")
             self._on_device_change(self.device)
         else:
-            raise MemoryError("one image does not fit into this machine's memory: use a smaller input size") from error
+            raise FeatureError("one image does not fit into this machine's memory: use a smaller input size") from error
+
+
+def or_on_cpu(action: Callable[[torch.device], _Result], device: torch.device, *, doing: str) -> tuple[_Result, str]:
+    """``action(device)``, repeated on the CPU if the device runs out of memory.
+
+    Returns
+    -------
+    result
+    notice : str
+        Empty, or a sentence that says the CPU took over while ``doing``.
+    """
+    try:
+        return action(device), ""
+    except Exception as error:
+        if device.type == "cpu" or not is_out_of_memory(error):
+            raise
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    notice = f"The {device.type.upper()} device ran out of memory while {doing}; the CPU took over."
+    return action(torch.device("cpu")), notice

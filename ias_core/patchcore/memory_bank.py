@@ -101,6 +101,7 @@ def build_bank(
     ratio: float,
     preprocessing: Preprocessing,
     generator: torch.Generator,
+    device: torch.device | None = None,
     on_pick: Callable[[int], None] | None = None,
 ) -> MemoryBank:
     """Bank of the k-center-greedy coreset of all patches.
@@ -113,6 +114,8 @@ def build_bank(
         Group of each image: itself, or one id for near twins, which must be left out together.
     ratio : float
         Share of patches kept, in (0, 1]; 1 keeps the exact bank.
+    device : torch.device, optional
+        Where the patches are chosen; default: where the features lie.
 
     Raises
     ------
@@ -130,7 +133,8 @@ def build_bank(
     per_image = features[0].shape[0] * features[0].shape[1]
     source = torch.tensor([index[groups[i]] for i in order], dtype=torch.int32).repeat_interleave(per_image)
     size = coreset_size(len(flat), ratio)
-    kept = k_center_greedy(flat, size, generator=generator, on_pick=on_pick).sort().values
+    there = flat if device is None else flat.to(device)
+    kept = k_center_greedy(there, size, generator=generator, on_pick=on_pick).sort().values
     return MemoryBank(
         features=flat[kept.to(flat.device)].cpu().numpy(),
         group=source[kept].numpy(),

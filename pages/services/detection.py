@@ -177,9 +177,6 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
     if len({record.group for record in records["bank"]}) < 2:
         raise IasError("at least 2 different good parts are needed in the memory bank; add good parts on the data page")
     with clock("load"):
-        import torch
-
-        from ias_core.patchcore.memory_bank import Preprocessing, build_bank
         from ias_core.patchcore.scoring import Scorer
 
         source = FeatureSource(config.detector)
@@ -187,21 +184,7 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
         bank_features = _bank_features(records["bank"], source, progress)
     groups = [record.group for record in records["bank"]]
     with clock("coreset"):
-        n_patches = bank_features.shape[0] * bank_features.shape[1] * bank_features.shape[2]
-        size = max(1, int(n_patches * config.detector.coreset_ratio))
-        bank = build_bank(
-            list(bank_features),
-            groups,
-            ratio=config.detector.coreset_ratio,
-            preprocessing=Preprocessing(
-                source.backbone.name,
-                source.backbone.digest,
-                source.backbone.layers,
-                config.detector.input_size,
-            ),
-            generator=torch.Generator().manual_seed(config.seed),
-            on_pick=lambda done: progress("coreset", done, size, "choosing the patches to keep"),
-        )
+        bank, notice = _choose_patches(bank_features, groups, source, config, progress)
     scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
     with clock("leave-one-out"):
         sets = {"bank": _leave_one_out(records["bank"], bank_features, groups, scorer, progress)}
@@ -234,7 +217,7 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
             "device": str(source.device),
             "seed": config.seed,
             "seconds": clock.seconds,
-            "notices": source.notices,
+            "notices": [*source.notices, *([notice] if notice else [])],
             "agreement_with_anomalib": agreement,
         },
     )
@@ -243,14 +226,40 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
     return result
 
 
+def _choose_patches(
+    features: torch.Tensor, groups: list[str], source: FeatureSource, config: settings.RunConfig, progress: Progress
+) -> tuple[MemoryBank, str]:
+    """The memory bank, and a notice if the device had too little memory to choose it."""
+    import torch
+
+    from ias_core.devices import or_on_cpu
+    from ias_core.patchcore.memory_bank import Preprocessing, build_bank
+
+    size = max(1, int(features[..., 0].numel() * config.detector.coreset_ratio))
+    backbone = source.backbone
+    return or_on_cpu(
+        lambda device: build_bank(
+            list(features),
+            groups,
+            ratio=config.detector.coreset_ratio,
+            preprocessing=Preprocessing(backbone.name, backbone.digest, backbone.layers, config.detector.input_size),
+            generator=torch.Generator().manual_seed(config.seed),
+            device=device,
+            on_pick=lambda done: progress("coreset", done, size, "choosing the patches to keep"),
+        ),
+        source.device,
+        doing="choosing the patches to keep",
+    )
+
+
 def _bank_features(records: list[ImageRecord], source: FeatureSource, progress: Progress) -> torch.Tensor:
     import torch
 
     parts: list[torch.Tensor] = []
     for _, pictures in batches(records, source.input_size, _BATCH):
         progress("features", sum(map(len, parts)), len(records), "reading good parts for the memory bank")
-        parts.append(source.of_pictures(pictures))
-    return torch.cat([part.to(source.device) for part in parts])
+        parts.append(source.of_pictures(pictures).cpu())  # all at once may be more than a GPU holds
+    return torch.cat(parts)
 
 
 def _leave_one_out(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ias_core.devices import BatchRunner, choose_device, is_out_of_memory
+from ias_core.devices import BatchRunner, choose_device, is_out_of_memory, or_on_cpu
+from ias_core.errors import FeatureError
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 
@@ -87,7 +88,7 @@ def test_memory_that_runs_out_in_the_middle_loses_and_repeats_nothing(machine):
 
 
 def test_one_image_too_large_for_the_cpu_says_what_to_do():
-    with pytest.raises(MemoryError, match="use a smaller input size"):
+    with pytest.raises(FeatureError, match="use a smaller input size"):
         BatchRunner(CPU, 4, lambda device: None)(Memory({"cpu": 0}), [1])
 
 
@@ -111,3 +112,24 @@ def test_other_errors_are_not_swallowed():
 )
 def test_ways_to_say_out_of_memory(error):
     assert is_out_of_memory(error)
+
+
+def test_or_on_cpu_repeats_on_the_cpu_only_when_memory_ran_out():
+    asked = []
+
+    def action(device):
+        asked.append(device.type)
+        if device.type != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return 7
+
+    result, notice = or_on_cpu(action, torch.device("mps"), doing="counting")
+    assert (result, asked) == (7, ["mps", "cpu"])
+    assert notice == "The MPS device ran out of memory while counting; the CPU took over."
+    assert or_on_cpu(action, torch.device("cpu"), doing="counting") == (7, "")
+
+    def broken(device):
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        or_on_cpu(broken, torch.device("mps"), doing="counting")
