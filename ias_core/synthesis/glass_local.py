@@ -11,6 +11,7 @@ texture is the hard case, a foreign texture the easy end.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,69 +21,62 @@ from ias_core.synthesis.perlin import glass_mask
 from ias_core.synthesis.textures import augment, foreign_texture, own_texture
 
 
-def _local_anomalies(
-    images: np.ndarray, *, method: str, own: bool, count: int, seed: int, beta_mean: float, beta_std: float
-) -> SyntheticDefects:
-    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2] or len(images) == 0:
-        raise ShapeError(f"expected images (n, s, s, 3) with n >= 1, got shape {images.shape}")
-    if count < 1:
-        raise ShapeError(f"expected at least 1 synthetic NG, got {count}")
-    size = images.shape[1]
-    out = np.empty((count, size, size, 3), np.float32)
-    masks = np.empty((count, size, size), bool)
-    betas = np.empty(count, np.float32)
-    textures = []
-    parents = np.arange(count) % len(images)
-    grey = bool((images[..., 0] == images[..., 1]).all() and (images[..., 1] == images[..., 2]).all())
-    for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
-        rng = np.random.default_rng(child)
-        x = images[parents[i]]
-        masks[i] = m = glass_mask(size, rng)
-        texture, name = own_texture(images, rng) if own else foreign_texture(size, rng)
-        if grey:  # a grey camera cannot see a colour
-            texture = np.repeat(texture.mean(2, keepdims=True), 3, 2)
-        textures.append(name)
-        beta = betas[i] = np.clip(rng.normal(beta_mean, beta_std), 0.2, 0.8)
-        blended = (1 - beta) * augment(texture, rng) + beta * x
-        out[i] = np.where(m[..., None], blended, x)
-    return SyntheticDefects(out, masks, parents, method, 1 - betas, tuple(textures), seed)
-
-
-@synthesizers.register("glass-las-own")
 @dataclass(frozen=True, slots=True)
-class GlassLocalOwn:
-    """LAS with the product's own texture.  Family: feature-space paper, image-space part.  Space: image."""
+class _GlassLocal:
+    """What both registered methods share; they differ in where the texture comes from."""
 
     beta_mean: float = field(default=0.5, metadata={"min": 0.2, "max": 0.8})  # share of the OK image that stays
     beta_std: float = field(default=0.1, metadata={"min": 0.0, "max": 0.3})
 
+    name: ClassVar[str]
+    own: ClassVar[bool]
+
     def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
-        return _local_anomalies(
-            images,
-            method="glass-las-own",
-            own=True,
-            count=count,
-            seed=seed,
-            beta_mean=self.beta_mean,
-            beta_std=self.beta_std,
-        )
+        """``images``: (n, s, s, 3) float32 RGB in [0, 1], left unchanged; the same seed gives the same pixels.
+
+        Raises
+        ------
+        ShapeError
+            No square RGB images, or ``count`` below 1.
+        """
+        if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2] or len(images) == 0:
+            raise ShapeError(f"expected images (n, s, s, 3) with n >= 1, got shape {images.shape}")
+        if count < 1:
+            raise ShapeError(f"expected at least 1 synthetic NG, got {count}")
+        size = images.shape[1]
+        out = np.empty((count, size, size, 3), np.float32)
+        masks = np.empty((count, size, size), bool)
+        betas = np.empty(count, np.float32)
+        textures = []
+        parents = np.arange(count) % len(images)
+        grey = bool((images[..., 0] == images[..., 1]).all() and (images[..., 1] == images[..., 2]).all())
+        for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
+            rng = np.random.default_rng(child)
+            x = images[parents[i]]
+            masks[i] = m = glass_mask(size, rng)
+            texture, source = own_texture(images, rng) if self.own else foreign_texture(size, rng)
+            if grey:  # a grey camera cannot see a colour
+                texture = np.repeat(texture.mean(2, keepdims=True), 3, 2)
+            textures.append(source)
+            beta = betas[i] = np.clip(rng.normal(self.beta_mean, self.beta_std), 0.2, 0.8)
+            blended = (1 - beta) * augment(texture, rng) + beta * x
+            out[i] = np.where(m[..., None], blended, x)
+        return SyntheticDefects(out, masks, parents, self.name, 1 - betas, tuple(textures), seed)
+
+
+@synthesizers.register("glass-las-own")
+class GlassLocalOwn(_GlassLocal):
+    """LAS with the product's own texture.  Family: feature-space paper, image-space part.  Space: image."""
+
+    __slots__ = ()
+    name = "glass-las-own"
+    own = True
 
 
 @synthesizers.register("glass-las-foreign")
-@dataclass(frozen=True, slots=True)
-class GlassLocalForeign:
+class GlassLocalForeign(_GlassLocal):
     """LAS with textures made here (the published code uses DTD).  Family: as above.  Space: image."""
 
-    beta_mean: float = field(default=0.5, metadata={"min": 0.2, "max": 0.8})
-    beta_std: float = field(default=0.1, metadata={"min": 0.0, "max": 0.3})
-
-    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
-        return _local_anomalies(
-            images,
-            method="glass-las-foreign",
-            own=False,
-            count=count,
-            seed=seed,
-            beta_mean=self.beta_mean,
-            beta_std=self.beta_std,
-        )
+    __slots__ = ()
+    name = "glass-las-foreign"
+    own = False
