@@ -45,7 +45,7 @@ def bootstrap(key: str) -> tuple[Workspace, dict[str, Step]]:
             if step.state == "out of date":
                 st.caption("out of date: an earlier step changed")
         st.caption(f"{' '.join(f'{mark} {state}' for state, mark in _MARKS.items())}")
-        st.caption(f"Workspace: {ws.root}")
+        st.caption(f"Workspace: {ws.root.name}", help=str(ws.root))
     st.title(states[key].title)
     return ws, states
 
