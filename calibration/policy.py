@@ -38,6 +38,17 @@ class ThresholdConfig:
             checked_rate(getattr(self, name), name)
 
 
+def ok_source(*, n_held_out: int, n_loo: int) -> str:
+    """Which OK scores rank rules use: "held-out" from 60 on or where there are no others, else "leave-one-out".
+
+    Examples
+    --------
+    >>> ok_source(n_held_out=60, n_loo=60), ok_source(n_held_out=59, n_loo=60), ok_source(n_held_out=1, n_loo=0)
+    ('held-out', 'leave-one-out', 'held-out')
+    """
+    return "held-out" if n_held_out >= _LEAST_HELD_OUT or (n_held_out and not n_loo) else "leave-one-out"
+
+
 def all_choices(
     *,
     ok_held_out: np.ndarray | None,
@@ -84,9 +95,8 @@ def all_choices(
     held_out = _present(ok_held_out, "held-out OK scores")
     loo = _present(ok_loo, "leave-one-out OK scores")
     synthetic = _present(synthetic, "synthetic NG scores")
-    ok, source = loo, "leave-one-out"
-    if held_out is not None and (loo is None or held_out.size >= _LEAST_HELD_OUT):
-        ok, source = held_out, "held-out"
+    source = ok_source(n_held_out=0 if held_out is None else held_out.size, n_loo=0 if loo is None else loo.size)
+    ok = held_out if source == "held-out" else loo
     n_ok = 0 if ok is None else ok.size
     n_ng = 0 if synthetic is None else synthetic.size
 

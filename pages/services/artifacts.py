@@ -13,7 +13,6 @@ import numpy as np
 from pages.services.workspace import Workspace
 
 DETECTOR, SYNTHESIS = "detector", "synthesis"
-OK_SETS = ("bank", "calibration", "check")
 
 
 def digest_of(*values: Any) -> str:

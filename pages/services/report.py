@@ -15,6 +15,7 @@ from pages.services.intake import Intake, current
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.settings import RunConfig, to_dict
 from pages.services.thresholds import Evidence, ThresholdTable, evidence_of, real_result, threshold_table
+from pages.services.verification import free_ng
 from pages.services.workspace import Workspace
 
 SCHEMA = "ng0-calibration/1"
@@ -118,17 +119,15 @@ def calibration_report_of(
     ws: Workspace, config: RunConfig, detector: DetectorResult, synthesis: SynthesisResult
 ) -> dict[str, Any]:
     """The report of these results; real NG that set a threshold or seeded a generator count in no real figure."""
-    ledger = Ledger(ws)
-    verification = {record.sha256 for record in ledger.records(role="verification_ng")}
     data = current(ws)
     assert data is not None  # there are results, so there are pictures
     return calibration_report(
         config=config,
         data=data,
-        records=ledger.records(),
+        records=Ledger(ws).records(),
         detector=detector,
         synthesis=synthesis,
-        table=threshold_table(evidence_of(detector, synthesis, verification), config),
+        table=threshold_table(evidence_of(detector, synthesis, free_ng(ws)), config),
     )
 
 
@@ -205,8 +204,7 @@ def decision_row(ws: Workspace, decision: Decision, detector: DetectorResult, *,
     }
     if not checked:
         return row
-    free = {record.sha256 for record in Ledger(ws).records(role="verification_ng")}
-    real = real_result(evidence_of(detector, None, free), decision.value)
+    real = real_result(evidence_of(detector, None, free_ng(ws)), decision.value)
     if real.caught_ng is not None:
         row |= {
             "caught": f"{real.caught_ng.k} of {real.caught_ng.n}",

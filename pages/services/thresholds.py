@@ -6,12 +6,10 @@ import numpy as np
 
 from calibration.counts import counts_at
 from calibration.curves import auroc, roc_band
-from calibration.policy import all_choices, recommend
+from calibration.policy import all_choices, ok_source, recommend
 from calibration.types import Auroc, RateBound, Recommendation, RocBand, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.settings import RunConfig
-
-_RECOMMENDED_OK_SOURCE = "leave-one-out"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +63,9 @@ def evidence_of(
     ng = sets["ng"]
     keep = [ng_ids is None or image in ng_ids for image in ng.ids]
     held_out, loo = sets["calibration"].image_scores, sets["bank"].image_scores
-    rows = all_choices(ok_held_out=held_out, ok_loo=loo, synthetic=None, rng=np.random.default_rng(0))
-    source = next(row.source for row in rows if row.rule == "percentile")
+    source = ok_source(n_held_out=len(held_out), n_loo=len(loo))
     return Evidence(
-        ok=loo if source == _RECOMMENDED_OK_SOURCE else held_out,
+        ok=held_out if source == "held-out" else loo,
         ok_source=source,
         ok_loo=loo,
         ok_held_out=held_out,
