@@ -6,18 +6,12 @@ import numpy as np
 
 from calibration.bounds import smallest_fpr
 from calibration.checks import checked_rate, checked_scores
+from calibration.choices import ALL_EQUAL
 from calibration.errors import CalibrationError
-from calibration.rules import (
-    ALL_EQUAL,
-    conformal,
-    loo_beta,
-    loo_beta_prime,
-    percent,
-    percentile,
-    target_recall,
-    tolerance,
-    youden,
-)
+from calibration.fit_rules import loo_beta, loo_beta_prime
+from calibration.rank_rules import conformal, percentile, tolerance
+from calibration.rules import percent
+from calibration.synthetic_rules import target_recall, youden
 from calibration.types import Auroc, Recommendation, ThresholdChoice
 
 _LEAST_HELD_OUT = 60

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from calibration.fit_rules import loo_beta, loo_beta_prime
 from calibration.fits import BETA, BETA_PRIME, fit, fit_p_value
-from calibration.rules import loo_beta, loo_beta_prime
 
 FITTED = [loo_beta, loo_beta_prime]
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import gamma, multinomial
 
 from calibration.bounds import upper_bound
-from calibration.rules import conformal, is_ng, percentile, tolerance
+from calibration.rank_rules import conformal, percentile, tolerance
+from calibration.rules import is_ng
 
 DRAWS = 20_000
 CONFORMAL_DRAWS = 4_000

@@ -6,18 +6,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
+from calibration.choices import ALL_EQUAL
 from calibration.errors import CalibrationError
-from calibration.rules import (
-    ALL_EQUAL,
-    RULES,
-    conformal,
-    is_ng,
-    percentile,
-    target_recall,
-    tolerance,
-    tolerance_threshold,
-    youden,
-)
+from calibration.rank_rules import conformal, percentile, tolerance, tolerance_threshold
+from calibration.rules import RULES, is_ng
+from calibration.synthetic_rules import target_recall, youden
 
 RANKED = [
     lambda ok: percentile(ok, source="held-out", q=0.9),

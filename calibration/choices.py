@@ -1,0 +1,149 @@
+"""What the rules share when they write down a threshold: the row, the refusal, and what is printed beside both."""
+
+import math
+
+import numpy as np
+
+from calibration.bounds import upper_bound
+from calibration.checks import checked_choice
+from calibration.rules import is_ng
+from calibration.types import OK_SOURCES, RocCurve, ThresholdChoice
+
+ALL_EQUAL = "all OK scores are equal: they say nothing about how good parts vary"
+_LEAVE_ONE_OUT = "leave-one-out scores depend on each other through the memory bank: the 95 % FPR limit is approximate"
+
+
+def ranked(
+    key: str,
+    ok: np.ndarray,
+    rank: int,
+    *,
+    source: str,
+    params: dict,
+    promise: str,
+    notes: tuple[str, ...] = (),
+) -> ThresholdChoice:
+    """Just above the rank-th largest score: rank - 1 scores at or above it, fewer where scores tie.
+
+    Expectation and limit use the rank, which was fixed before the scores were seen, and not the count: with
+    ties the scores choose the count, and its limit would fail too often.
+    """
+    value = just_above(ok, rank)
+    if np.count_nonzero(is_ng(ok, value)) < rank - 1:
+        notes += (f"tied scores: FPR as for {rank - 1} of {ok.size} rejected, which ties only lower",)
+    return choice_of(
+        key,
+        ok,
+        value,
+        n_at_or_above=rank - 1,
+        source=source,
+        params=params,
+        promise=promise,
+        expected_fpr=rank / (ok.size + 1),
+        notes=notes,
+    )
+
+
+def in_gap(
+    key: str,
+    ok: np.ndarray,
+    curve: RocCurve,
+    at: int,
+    *,
+    n_ng: int,
+    source: str,
+    params: dict,
+    promise: str,
+    notes: tuple[str, ...],
+) -> ThresholdChoice:
+    """Middle of (next lower score, score at ``at``]: all thresholds there decide the scores seen alike."""
+    high = float(curve.thresholds[at])
+    low = float(curve.thresholds[at + 1]) if at + 1 < curve.thresholds.size else high
+    value = low / 2.0 + high / 2.0
+    if not low < value <= high:  # neighbouring numbers have no middle
+        value = high
+    flagged = int(np.count_nonzero(is_ng(ok, value)))
+    return choice_of(
+        key,
+        ok,
+        value,
+        n_at_or_above=flagged,
+        source=source,
+        params=params,
+        promise=promise,
+        expected_fpr=(flagged + 1) / (ok.size + 1),
+        n_ng=n_ng,
+        notes=notes,
+        gap=(low, high),
+    )
+
+
+def choice_of(
+    key: str,
+    ok: np.ndarray,
+    value: float,
+    *,
+    n_at_or_above: int,
+    source: str,
+    params: dict,
+    promise: str,
+    expected_fpr: float,
+    n_ng: int = 0,
+    notes: tuple[str, ...] = (),
+    gap: tuple[float, float] | None = None,
+) -> ThresholdChoice:
+    return ThresholdChoice(
+        rule=key,
+        value=value,
+        params=params,
+        source=source,
+        promise=promise,
+        n_ok=int(ok.size),
+        n_ng=int(n_ng),
+        expected_fpr=expected_fpr,
+        fpr_upper_95=upper_bound(n_at_or_above, ok.size),
+        notes=notes + notes_on(ok, source),
+        gap=gap,
+    )
+
+
+def refusal_of(key: str, ok: np.ndarray, *, source: str, params: dict, reason: str, n_ng: int = 0) -> ThresholdChoice:
+    return ThresholdChoice(
+        rule=key,
+        value=None,
+        params=params,
+        source=source,
+        promise="",
+        n_ok=int(ok.size),
+        n_ng=int(n_ng),
+        expected_fpr=None,
+        fpr_upper_95=None,
+        reason=reason,
+        notes=notes_on(ok, source),
+    )
+
+
+def notes_on(ok: np.ndarray, source: str) -> tuple[str, ...]:
+    checked_choice(source, "source of the OK scores", OK_SOURCES)
+    notes = (_LEAVE_ONE_OUT,) if source == "leave-one-out" else ()
+    return notes + ((ALL_EQUAL,) if ok.size > 1 and all_equal(ok) else ())
+
+
+def all_equal(ok: np.ndarray) -> bool:
+    return bool(ok.min() == ok.max())
+
+
+def just_above(ok: np.ndarray, rank: int) -> float:
+    """Next number after the rank-th largest score, in the dtype of the scores."""
+    score = np.sort(ok)[ok.size - rank]
+    return float(np.nextafter(score, np.array(np.inf, dtype=ok.dtype)))
+
+
+def largest_count(n: int, rate: float) -> int:
+    """Largest whole c with c <= n * rate, forgiving the rounding of ``rate`` (100 * 0.29 = 28.999...)."""
+    return math.floor(n * rate + 1e-9)
+
+
+def ordinal(rank: int) -> str:
+    suffix = "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank}{suffix}"
