@@ -40,6 +40,20 @@ class SyntheticDefects:
             raise ShapeError("expected one parent, one severity and one texture name per image")
 
 
+def check_request(images: np.ndarray, count: int) -> None:
+    """Refuse what no method can make defects from.
+
+    Raises
+    ------
+    ShapeError
+        No square RGB images (n, s, s, 3), or ``count`` below 1.
+    """
+    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2] or len(images) == 0:
+        raise ShapeError(f"expected images (n, s, s, 3) with n >= 1, got shape {images.shape}")
+    if count < 1:
+        raise ShapeError(f"expected at least 1 synthetic NG, got {count}")
+
+
 class ImageSynthesizer(Protocol):
     """Space: image. OK images in, NG images with exact masks out."""
 

@@ -1,0 +1,204 @@
+"""Spots from invisible to plain: size and contrast are laid out on purpose, so that some are found and some missed.
+
+What a probability-of-detection curve is made from. Shape: the polar-node dot of AnoStyler's released shape priors;
+fill: a brightness offset in units of the local standard deviation (the project's notes on hand-crafted synthesis, H13
+and H14). Ours, no paper claim.
+
+Sizes and contrasts follow a scrambled Sobol sequence (A. B. Owen, J. Complexity 14 (1998), 466-489): every prefix of it
+covers both axes evenly, so image i does not depend on how many are made.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ias_core.errors import IasError, ShapeError
+from ias_core.synthesis.base import SyntheticDefects, check_request, synthesizers
+from ias_core.synthesis.measures import GREY_LEVEL, surrounding_noise
+
+_TRIES = 20
+_RIM_SHARE = 0.3  # of the radius: how far the soft edge reaches inwards, at least 1 px
+_SURELY_ANOTHER = 1.01 * GREY_LEVEL  # more than one level: after rounding too another value
+_LARGEST_SHARE = 1 / 4  # of the picture's side: with its ring, even the longest such spot fits
+
+
+def design(count: int, seed: int) -> np.ndarray:
+    """Places of size and contrast in their ranges, evenly spread and independent of each other.
+
+    Returns
+    -------
+    ndarray of shape (count, 2)
+        In [0, 1); the first rows of a longer design are the shorter one.
+
+    Examples
+    --------
+    >>> np.histogram2d(*design(48, seed=0).T, bins=4, range=((0, 1), (0, 1)))[0].astype(int).tolist()
+    [[3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3]]
+    """
+    from scipy.stats import qmc
+
+    sequence = qmc.Sobol(2, scramble=True, rng=np.random.default_rng(seed))
+    return sequence.random_base2((count - 1).bit_length())[:count]  # drawn in powers of two, as its balance asks
+
+
+def dot(size_px: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A round spot with an uneven rim.
+
+    12 to 30 nodes on a circle, each moved along its radius by up to 5 to 35 %, joined, then stretched by 0.6 to 1.4.
+    The pixels deepest inside that outline are taken, as many as the asked area has.
+
+    Parameters
+    ----------
+    size_px : float
+        Equivalent diameter.
+
+    Returns
+    -------
+    mask : ndarray of shape (h, w)
+        bool, the smallest box around the spot; round(pi size_px^2 / 4) pixels, at least 1.
+    profile : ndarray of shape (h, w)
+        Strength: 0 outside the mask, falling towards the rim inside it, root mean square 1 over the mask.
+    """
+    nodes = int(rng.integers(12, 31))
+    unevenness, stretch = rng.uniform(0.05, 0.35), rng.uniform(0.6, 1.4)
+    radii = 1 + unevenness * rng.uniform(-1, 1, nodes)
+    turn, centre = rng.uniform(0, 2 * np.pi), rng.uniform(-0.5, 0.5, 2)
+    radius = size_px / 2
+    reach = int(np.ceil(2.7 * radius)) + 1  # outermost node 1.35, mean rim 0.65, stretch 1 / sqrt(0.6)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1] - centre[:, None, None]
+    x, y = x / np.sqrt(stretch), y * np.sqrt(stretch)
+    outline = np.interp(np.arctan2(y, x) + turn, 2 * np.pi * np.arange(nodes) / nodes, radii, period=2 * np.pi)
+    depth = np.hypot(x, y) / outline  # 0 in the middle, the same all along any one outline
+    area = max(1, round(np.pi * radius**2))
+    rim = np.partition(depth, area - 1, axis=None)[area - 1]
+    mask = depth <= rim
+    # px from the rim inwards, half a px for the rim itself
+    inwards = radius * (1 - depth / rim) + 0.5 if area > 1 else np.ones_like(depth)
+    profile = np.where(mask, np.clip(inwards / max(1.0, _RIM_SHARE * radius), 0, 1), 0)
+    profile /= np.sqrt(np.mean(profile[mask] ** 2))
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return mask[box], profile[box]
+
+
+def spot(
+    parent: np.ndarray, *, size_px: float, contrast: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """One spot on an OK image, brighter or darker than what it lies on.
+
+    Parameters
+    ----------
+    parent : ndarray of shape (s, s, 3)
+        float32 RGB in [0, 1], left unchanged.
+    size_px : float
+        Equivalent diameter, at most a quarter of s.
+    contrast : float
+        Root mean square offset in units of ``surrounding_noise``: the signal-to-noise ratio, as long as no pixel
+        reaches black or white.
+
+    Returns
+    -------
+    child : ndarray of shape (s, s, 3)
+        float32; differs from the parent in an 8-bit file too.
+    mask : ndarray of shape (s, s)
+        bool.
+    kind : str
+        What was drawn.
+
+    Notes
+    -----
+    The drawn polarity is kept unless black or white takes more than half of the offset and the other one shows more.
+    A spot that would leave the 8-bit file as it was is put elsewhere; after 20 places the surface is that flat
+    everywhere, and the offset is raised to one grey level at the spot's strongest pixel.
+    """
+    shape, profile = dot(size_px, rng)
+    side, (height, width) = len(parent), shape.shape
+    margin = int(max(3, size_px / 2))  # the ring its noise is measured in lies on the picture as well
+    for left in reversed(range(_TRIES)):
+        top, start = (int(rng.integers(margin, side - margin - extent + 1)) for extent in (height, width))
+        box = np.s_[top : top + height, start : start + width]
+        mask = np.zeros((side, side), bool)
+        mask[box] = shape
+        amount = contrast * surrounding_noise(parent, mask)
+        if left == 0:
+            amount = max(amount, _SURELY_ANOTHER / profile.max())
+        kinds = ["brighter dot", "darker dot"] if rng.integers(2) else ["darker dot", "brighter dot"]
+        drawn = {kind: _offset(parent, box, (1 if kind == "brighter dot" else -1) * amount * profile) for kind in kinds}
+        shown = {kind: float(np.sqrt(np.mean((child - parent)[mask] ** 2))) for kind, child in drawn.items()}
+        if shown[kinds[0]] < amount / 2:
+            kinds.sort(key=shown.get, reverse=True)
+        for kind in kinds:
+            if _survives_8_bit(parent[mask], drawn[kind][mask]):
+                return drawn[kind], mask, kind
+    raise AssertionError("black or white leaves one grey level of room on at least one side")
+
+
+def _offset(parent: np.ndarray, box: tuple[slice, slice], offset: np.ndarray) -> np.ndarray:
+    child = parent.copy()
+    inside = offset != 0
+    child[box][inside] = np.clip(parent[box][inside] + offset[inside][:, None], 0, 1)
+    return child
+
+
+def _survives_8_bit(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a pixel moves by half a grey level or more, and to another 8-bit value."""
+    moved = np.abs(after - before) >= GREY_LEVEL / 2
+    return bool((moved & (np.round(after * 255) != np.round(before * 255))).any())
+
+
+@synthesizers.register("graded-spot")
+@dataclass(frozen=True, slots=True)
+class GradedSpot:
+    """One spot per image, from tiny and faint to large and plain.  Family: hand-crafted, graded.  Space: image.
+
+    H13 dot shape, H14 brightness offset; ours, no paper claim. A share of it cannot be found by anything, on purpose:
+    its recall and AUROC as such mean nothing, only how they change with size and contrast does.
+    """
+
+    size_min_px: float = field(default=2.0, metadata={"min": 2.0, "max": 20.0})  # equivalent diameter at input size
+    size_max_px: float = field(default=40.0, metadata={"min": 2.0, "max": 200.0})  # a quarter of the side at most
+    contrast_min: float = field(default=0.25, metadata={"min": 0.05, "max": 16.0})  # in local standard deviations
+    contrast_max: float = field(default=16.0, metadata={"min": 0.05, "max": 64.0})
+
+    def __post_init__(self) -> None:
+        for what, low, high in (
+            ("size", self.size_min_px, self.size_max_px),
+            ("contrast", self.contrast_min, self.contrast_max),
+        ):
+            if not 0 < low <= high < np.inf:
+                raise IasError(f"expected a {what} range with 0 < smallest <= largest, got {low} to {high}")
+
+    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
+        """``images``: (n, s, s, 3) float32 RGB in [0, 1], left unchanged; the same seed gives the same pixels.
+
+        ``severities`` are the places of the asked contrasts in their range, on a logarithmic scale.
+
+        Raises
+        ------
+        ShapeError
+            No square RGB images, pictures too small for the smallest spot, or ``count`` below 1.
+        """
+        check_request(images, count)
+        size = images.shape[1]
+        size_max_px = min(self.size_max_px, size * _LARGEST_SHARE)
+        if self.size_min_px > size_max_px:
+            raise ShapeError(
+                f"expected pictures of at least {self.size_min_px / _LARGEST_SHARE:g} px a side for spots of "
+                f"{self.size_min_px:g} px, got {size}"
+            )
+        places = design(count, seed)
+        sizes_px = self.size_min_px * (size_max_px / self.size_min_px) ** places[:, 0]
+        contrasts = self.contrast_min * (self.contrast_max / self.contrast_min) ** places[:, 1]
+        parents = np.arange(count) % len(images)
+        out = np.empty((count, size, size, 3), np.float32)
+        masks = np.empty((count, size, size), bool)
+        kinds = []
+        for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
+            out[i], masks[i], kind = spot(
+                images[parents[i]],
+                size_px=float(sizes_px[i]),
+                contrast=float(contrasts[i]),
+                rng=np.random.default_rng(child),
+            )
+            kinds.append(f"made here: {kind}")
+        return SyntheticDefects(out, masks, parents, "graded-spot", places[:, 1].astype(np.float32), tuple(kinds), seed)
