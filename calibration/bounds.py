@@ -3,7 +3,6 @@
 Source: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934), 404-413, one side at a time.
 """
 
-import math
 import operator
 
 from scipy.special import betainc, betaincinv
@@ -108,12 +107,45 @@ def needed_ok(max_fpr: float, confidence: float = 0.95) -> int:
     >>> [needed_ok(rate) for rate in (0.10, 0.05, 0.01, 0.001)]
     [29, 59, 299, 2995]
     """
-    max_fpr = checked_rate(max_fpr, "max_fpr")
-    confidence = checked_rate(confidence, "confidence")
-    n = max(1, math.ceil(math.log1p(-confidence) / math.log1p(-max_fpr)))
-    # The two logarithms can land on either side of a whole number: let the rule's own inequality decide.
-    while n > 1 and betainc(1, n - 1, max_fpr) >= confidence:
-        n -= 1
-    while betainc(1, n, max_fpr) < confidence:
-        n += 1
-    return n
+    return needed_for(checked_rate(max_fpr, "max_fpr"), confidence)
+
+
+def needed_ng(recall: float, confidence: float = 0.95, *, missed: int = 0) -> int:
+    """Fewest real NG of which ``missed`` may be missed and a recall of ``recall`` is still proven.
+
+    The smallest n whose lower limit of n - missed of n is at least ``recall``; with ``missed`` = 0 the smallest n with
+    recall^n <= 1 - confidence.
+
+    Examples
+    --------
+    >>> [needed_ng(recall) for recall in (0.5, 0.9, 0.95, 0.99)], needed_ng(0.9, missed=1)
+    ([5, 29, 59, 299], 46)
+    """
+    recall = checked_rate(recall, "recall")
+    return needed_for(1.0 - recall, confidence, seen=missed)
+
+
+def needed_for(rate: float, confidence: float = 0.95, *, seen: int = 0) -> int:
+    """Fewest parts of which ``seen`` may go wrong and the rate of going wrong is still at most ``rate``.
+
+    Of OK parts the rate is the FPR, of NG parts the escape rate.
+
+    Examples
+    --------
+    >>> [needed_for(0.05, seen=seen) for seen in (0, 1, 2)]
+    [59, 93, 124]
+    """
+    rate, confidence = checked_rate(rate, "rate"), checked_rate(confidence, "confidence")
+    seen, _ = _checked_counts(seen, max(int(seen), 1))
+    low, high = seen, seen + 1  # the limit of seen of n falls as n grows: double, then halve
+    while not _proven(seen, high, rate, confidence):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _proven(seen, middle, rate, confidence) else (middle, high)
+    return high
+
+
+def _proven(seen: int, n: int, rate: float, confidence: float) -> bool:
+    """P(more than ``seen`` of n | rate) >= confidence: the inequality behind the limit, free of the rounding of both."""
+    return bool(betainc(seen + 1, n - seen, rate) >= confidence)

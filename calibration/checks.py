@@ -45,6 +45,17 @@ def checked_rate(value: float, name: str) -> float:
     return rate
 
 
+def checked_positive(value: float, name: str) -> float:
+    """A finite number above 0, as float."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0.0 < number < float("inf"):
+        raise CalibrationError(f"{name}: expected a number above 0, got {value!r}")
+    return number
+
+
 def checked_choice(value: str, name: str, allowed: tuple[str, ...]) -> str:
     """One of the allowed words."""
     if value not in allowed:

@@ -7,9 +7,11 @@ import numpy as np
 from calibration.bounds import upper_bound
 from calibration.checks import checked_choice
 from calibration.rules import is_ng
+from calibration.simultaneous import upper_bound_anywhere
 from calibration.types import OK_SOURCES, RocCurve, ThresholdChoice
 
 ALL_EQUAL = "all OK scores are equal: they say nothing about how good parts vary"
+_SEARCHED = "OK scores moved this threshold, so its 95 % FPR limit is one that holds at every threshold at once"
 _LEAVE_ONE_OUT = "leave-one-out scores depend on each other through the memory bank: the 95 % FPR limit is approximate"
 
 
@@ -35,7 +37,7 @@ def ranked(
         key,
         ok,
         value,
-        n_at_or_above=rank - 1,
+        rank=rank,
         source=source,
         params=params,
         promise=promise,
@@ -54,9 +56,14 @@ def in_gap(
     source: str,
     params: dict,
     promise: str,
-    notes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
+    searched: bool = True,
 ) -> ThresholdChoice:
-    """Middle of (next lower score, score at ``at``]: all thresholds there decide the scores seen alike."""
+    """Middle of (next lower score, score at ``at``]: all thresholds there decide the scores seen alike.
+
+    ``at`` is a place on ``curve``, and not 0: no score lies at infinity. ``searched``: the OK scores had a say in
+    which gap it is.
+    """
     high = float(curve.thresholds[at])
     low = float(curve.thresholds[at + 1]) if at + 1 < curve.thresholds.size else high
     value = low / 2.0 + high / 2.0
@@ -67,11 +74,11 @@ def in_gap(
         key,
         ok,
         value,
-        n_at_or_above=flagged,
         source=source,
         params=params,
         promise=promise,
         expected_fpr=(flagged + 1) / (ok.size + 1),
+        rank=None if searched else flagged + 1,
         n_ng=n_ng,
         notes=notes,
         gap=(low, high),
@@ -83,15 +90,26 @@ def choice_of(
     ok: np.ndarray,
     value: float,
     *,
-    n_at_or_above: int,
     source: str,
     params: dict,
     promise: str,
-    expected_fpr: float,
+    expected_fpr: float | None,
+    rank: int | None = None,
     n_ng: int = 0,
     notes: tuple[str, ...] = (),
     gap: tuple[float, float] | None = None,
 ) -> ThresholdChoice:
+    """The row of a threshold, with a 95 % limit of its FPR that fits how it was found.
+
+    ``rank``: rank - 1 of n lie at or above the threshold, and either the rank or the threshold was fixed without the OK
+    scores, so the limit of that count is exact. None: the OK scores moved the threshold, and the limit must hold at
+    every threshold at once.
+    """
+    if rank is None:
+        limit = upper_bound_anywhere(int(np.count_nonzero(is_ng(ok, value))), ok.size)
+        notes += (_SEARCHED,)
+    else:
+        limit = upper_bound(rank - 1, ok.size)
     return ThresholdChoice(
         rule=key,
         value=value,
@@ -101,7 +119,7 @@ def choice_of(
         n_ok=int(ok.size),
         n_ng=int(n_ng),
         expected_fpr=expected_fpr,
-        fpr_upper_95=upper_bound(n_at_or_above, ok.size),
+        fpr_upper_95=limit,
         notes=notes + notes_on(ok, source),
         gap=gap,
     )

@@ -7,15 +7,17 @@ import numpy as np
 from calibration.checks import checked_rate, checked_scores
 from calibration.choices import choice_of, refusal_of
 from calibration.fits import BETA, BETA_PRIME, Family, fit, fit_p_value
-from calibration.rules import RULES, is_ng, percent
+from calibration.rules import RULES, percent
 from calibration.types import ThresholdChoice
 
 _LEAST_TESTED = 20  # fewer scores reject almost no wrong model
 _ROUNDING = 1e-6  # of the score: some steps of float32, in which scores are computed
 
 
-def loo_beta(ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Generator) -> ThresholdChoice:
-    """Beta fit by moments to leave-one-out scores over U = twice their maximum.
+def loo_beta(
+    ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Generator, estimator: str = "moments"
+) -> ThresholdChoice:
+    """Beta fit to leave-one-out scores over U = twice their maximum.
 
     The threshold cannot exceed U. The support decides more than the estimator: scaled by the maximum itself
     the fit has no room for the next part and its FPR is several times what it says.
@@ -28,12 +30,14 @@ def loo_beta(ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Generator) -
         FPR asked of the model, in (0, 1).
     rng : numpy.random.Generator
         Drives the goodness-of-fit test.
+    estimator : {"moments", "maximum likelihood"}
+        Two rules: ``loo_beta`` and ``loo_beta_ml``.
 
     Returns
     -------
     ThresholdChoice
-        ``params``: alpha, a, b, scale (U), p_value (None below 20 scores). No value below 8 scores, where the
-        scores are all equal or not positive, or where the fit is rejected (p < 0.05).
+        ``params``: alpha, estimator, a, b, scale (U), p_value (None below 20 scores). No value below 8 scores,
+        where the scores are all equal or not positive, or where the fit is rejected (p < 0.05).
 
     Examples
     --------
@@ -41,14 +45,17 @@ def loo_beta(ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Generator) -
     >>> round(choice.value, 2), choice.params["scale"], choice.notes[0]
     (6.62, 12.0, '9 scores: too few to test the fit')
     """
-    return _fitted("loo_beta", ok, BETA, alpha, rng)
+    return _fitted("loo_beta", ok, BETA, estimator, alpha, rng)
 
 
-def loo_beta_prime(ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Generator) -> ThresholdChoice:
-    """Beta-prime fit by moments to leave-one-out scores; scale c = their median, no upper end.
+def loo_beta_prime(
+    ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Generator, estimator: str = "moments"
+) -> ThresholdChoice:
+    """Beta-prime fit to leave-one-out scores; scale c = their median, no upper end.
 
-    X ~ BetaPrime(a, b) iff X / (1 + X) ~ Beta(a, b): u = s / (s + c), moments of u, t = c q / (1 - q) with q
-    the 1 - alpha quantile of Beta(a, b). Parameters and refusals as in ``loo_beta``.
+    X ~ BetaPrime(a, b) iff X / (1 + X) ~ Beta(a, b): u = s / (s + c), a fit to u, t = c q / (1 - q) with q
+    the 1 - alpha quantile of Beta(a, b). Parameters and refusals as in ``loo_beta``; its two rules are
+    ``loo_beta_prime`` and ``loo_beta_prime_ml``.
 
     Notes
     -----
@@ -61,13 +68,21 @@ def loo_beta_prime(ok: np.ndarray, *, alpha: float = 0.01, rng: np.random.Genera
     >>> round(choice.value, 2), choice.params["scale"]
     (6.85, 5.0)
     """
-    return _fitted("loo_beta_prime", ok, BETA_PRIME, alpha, rng)
+    return _fitted("loo_beta_prime", ok, BETA_PRIME, estimator, alpha, rng)
 
 
-def _fitted(key: str, ok: np.ndarray, family: Family, alpha: float, rng: np.random.Generator) -> ThresholdChoice:
+def fit_key(family: str, estimator: str) -> str:
+    """Key of the rule that fits ``family`` ("loo_beta" or "loo_beta_prime") by ``estimator``."""
+    return f"{family}_ml" if estimator == "maximum likelihood" else family
+
+
+def _fitted(
+    key: str, ok: np.ndarray, family: Family, estimator: str, alpha: float, rng: np.random.Generator
+) -> ThresholdChoice:
+    key = fit_key(key, estimator)
     ok = checked_scores(ok, "leave-one-out OK scores").astype(np.float64)
     alpha = checked_rate(alpha, "alpha")
-    source, params, n = "leave-one-out", {"alpha": alpha}, ok.size
+    source, params, n = "leave-one-out", {"alpha": alpha, "estimator": estimator}, ok.size
     least = RULES[key].least_n
     reason = ""
     if n < least:
@@ -79,7 +94,7 @@ def _fitted(key: str, ok: np.ndarray, family: Family, alpha: float, rng: np.rand
     if reason:
         return refusal_of(key, ok, source=source, params=params, reason=reason)
 
-    found = fit(ok, family)
+    found = fit(ok, family, estimator)
     value = found.threshold(alpha) if found else math.nan
     if not math.isfinite(value):
         reason = "no such distribution has the mean and spread of these scores; use a rank rule: the maximum"
@@ -100,7 +115,6 @@ def _fitted(key: str, ok: np.ndarray, family: Family, alpha: float, rng: np.rand
         key,
         ok,
         value,
-        n_at_or_above=int(np.count_nonzero(is_ng(ok, value))),
         source=source,
         params=params,
         promise=f"if the model holds, {percent(alpha)} of good parts rejected",

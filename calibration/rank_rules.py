@@ -64,6 +64,38 @@ def percentile(ok: np.ndarray, *, source: str, q: float = 0.999) -> ThresholdCho
     )
 
 
+def target_fpr(ok: np.ndarray, *, source: str, max_fpr: float = 0.05) -> ThresholdChoice:
+    """Lowest threshold just above a score that rejects at most ``max_fpr`` of the OK scores seen.
+
+    What an ROC is read for. It is no promise for parts to come: their mean FPR is (c + 1) / (n + 1) with c the scores
+    rejected here, which is above c / n. Synthetic NG cannot move it.
+
+    Examples
+    --------
+    >>> choice = target_fpr(np.arange(50.0), source="held-out")
+    >>> choice.value, choice.promise
+    (47.00000000000001, 'at most 2 of the 50 OK scores seen rejected; on average at most 5.88 % of parts to come')
+    """
+    ok = checked_scores(ok, "OK scores")
+    max_fpr = checked_rate(max_fpr, "max_fpr")
+    n = ok.size
+    params = {"max_fpr": max_fpr}
+    if n < RULES["target_fpr"].least_n:
+        return refusal_of("target_fpr", ok, source=source, params=params, reason="needs at least 2 OK scores, has 1")
+    rank = largest_count(n, max_fpr) + 1
+    return ranked(
+        "target_fpr",
+        ok,
+        rank,
+        source=source,
+        params=params | {"rank": rank},
+        promise=(
+            f"at most {rank - 1} of the {n} OK scores seen rejected; on average at most {percent(rank / (n + 1))} "
+            "of parts to come"
+        ),
+    )
+
+
 def tolerance_threshold(ok_scores: np.ndarray, *, max_fpr: float, confidence: float = 0.95) -> float | None:
     """Lowest threshold whose true FPR stays within ``max_fpr``, at the given confidence.
 

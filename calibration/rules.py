@@ -1,7 +1,7 @@
 """Who is NG, and the table of ways to choose the threshold that says so.
 
 ``RULES`` names every rule once, for the app, the README and the JSON; the rules themselves are in ``rank_rules``,
-``fit_rules`` and ``synthetic_rules``.
+``fit_rules``, ``spread_rules`` and ``synthetic_rules``.
 """
 
 import math
@@ -20,6 +20,8 @@ class Rule:
 
     least_n : OK scores below which the rule gives no threshold, at its default settings
     origin  : whose scores move the threshold: "ok" or "synthetic"
+    kind    : of promise about the FPR: "bound" (with a confidence), "mean" (on average over calibrations), "model"
+              (if the fitted distribution holds) or "none"
     """
 
     key: str
@@ -28,7 +30,12 @@ class Rule:
     least_n: int
     promises: str
     origin: str
+    kind: str
 
+
+_BETA = "leave-one-out scores follow a beta distribution between 0 and twice their maximum"
+_BETA_PRIME = "leave-one-out scores follow a beta-prime distribution, which has no upper end"
+_MODEL = "the FPR its model says, no more than the model"
 
 RULES: dict[str, Rule] = {
     rule.key: rule
@@ -40,22 +47,70 @@ RULES: dict[str, Rule] = {
             least_n=2,
             promises="a mean FPR; below 999 OK scores the 99.9th percentile is just their maximum",
             origin="ok",
+            kind="mean",
         ),
         Rule(
             key="loo_beta",
-            title="Beta fit to leave-one-out scores",
-            assumes="OK scores follow a beta distribution between 0 and twice their maximum",
+            title="Beta fit, by moments",
+            assumes=_BETA,
             least_n=8,
-            promises="the FPR its model says, no more than the model",
+            promises=_MODEL,
             origin="ok",
+            kind="model",
+        ),
+        Rule(
+            key="loo_beta_ml",
+            title="Beta fit, by maximum likelihood",
+            assumes=_BETA,
+            least_n=8,
+            promises=_MODEL,
+            origin="ok",
+            kind="model",
         ),
         Rule(
             key="loo_beta_prime",
-            title="Beta-prime fit to leave-one-out scores",
-            assumes="OK scores follow a beta-prime distribution, which has no upper end",
+            title="Beta-prime fit, by moments",
+            assumes=_BETA_PRIME,
             least_n=8,
-            promises="the FPR its model says, no more than the model",
+            promises=_MODEL,
             origin="ok",
+            kind="model",
+        ),
+        Rule(
+            key="loo_beta_prime_ml",
+            title="Beta-prime fit, by maximum likelihood",
+            assumes=_BETA_PRIME,
+            least_n=8,
+            promises=_MODEL,
+            origin="ok",
+            kind="model",
+        ),
+        Rule(
+            key="mean_sigma",
+            title="Mean + k sigma",
+            assumes="logarithms of OK scores are normal; k is the tolerance factor of this n",
+            least_n=8,
+            promises="FPR at most the stated rate, at the stated confidence, if they are normal",
+            origin="ok",
+            kind="model",
+        ),
+        Rule(
+            key="median_mad",
+            title="Median + k MAD",
+            assumes="most OK images are good: up to half of them may be contaminated",
+            least_n=8,
+            promises="no rate; it flags OK images to look at",
+            origin="ok",
+            kind="none",
+        ),
+        Rule(
+            key="pot",
+            title="Peaks over threshold",
+            assumes="the highest tenth of OK scores follows a generalised Pareto distribution",
+            least_n=50,
+            promises=_MODEL,
+            origin="ok",
+            kind="model",
         ),
         Rule(
             key="tolerance",
@@ -64,6 +119,7 @@ RULES: dict[str, Rule] = {
             least_n=59,
             promises="FPR at most the stated rate, at the stated confidence",
             origin="ok",
+            kind="bound",
         ),
         Rule(
             key="conformal",
@@ -72,6 +128,16 @@ RULES: dict[str, Rule] = {
             least_n=19,
             promises="FPR at most the stated rate on average over calibrations",
             origin="ok",
+            kind="mean",
+        ),
+        Rule(
+            key="target_fpr",
+            title="Target FPR on the scores seen",
+            assumes="new good parts come from the process that gave the OK scores",
+            least_n=2,
+            promises="the stated rate on the OK scores seen; a mean FPR a little above it for parts to come",
+            origin="ok",
+            kind="mean",
         ),
         Rule(
             key="youden",
@@ -80,6 +146,7 @@ RULES: dict[str, Rule] = {
             least_n=2,
             promises="the largest recall - FPR on the scores seen; nothing about real NG",
             origin="synthetic",
+            kind="none",
         ),
         Rule(
             key="target_recall",
@@ -88,6 +155,25 @@ RULES: dict[str, Rule] = {
             least_n=2,
             promises="the stated recall of the synthetic NG seen; nothing about real NG",
             origin="synthetic",
+            kind="none",
+        ),
+        Rule(
+            key="cost",
+            title="Least cost (synthetic NG)",
+            assumes="synthetic NG score like real ones; costs and the share of NG on the line are as stated",
+            least_n=2,
+            promises="the least cost on the scores seen; nothing about real NG",
+            origin="synthetic",
+            kind="none",
+        ),
+        Rule(
+            key="f1_max",
+            title="F1-max as anomalib does it (synthetic NG)",
+            assumes="the line has the same share of NG as this set: for comparison only",
+            least_n=2,
+            promises="the largest F1 on the scores seen; it moves with the share of NG in the set",
+            origin="synthetic",
+            kind="none",
         ),
     )
 }

@@ -125,7 +125,11 @@ class ThresholdChoice:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The threshold to use and why; ``choice.value`` is None where none can be recommended."""
+    """The threshold to use and why; ``choice.value`` is None where none can be recommended.
+
+    advice : what to change so that there will be one, most promising first; empty where there is one
+    """
 
     choice: ThresholdChoice
     why: str
+    advice: tuple[str, ...] = ()

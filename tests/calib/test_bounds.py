@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from calibration.bounds import lower_bound, needed_ok, rate_bound, smallest_fpr, upper_bound
+from calibration.bounds import lower_bound, needed_for, needed_ng, needed_ok, rate_bound, smallest_fpr, upper_bound
 from calibration.errors import CalibrationError
 
 COUNTS = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -63,6 +63,21 @@ def test_needed_ok_is_the_fewest():
             assert n == 1 or smallest_fpr(n - 1, confidence) > max_fpr
     assert needed_ok(0.5, 0.75) == 2  # 1 - 0.5^2 = 0.75 exactly
     assert needed_ok(0.9, 0.5) == 1
+
+
+def test_tabled_escape_rates_without_a_miss():
+    """1, 2, 5, 10, 29, 59, 299 NG and none missed: what they prove at 95 %, in percent."""
+    proven = {1: 95.0, 2: 77.6, 5: 45.1, 10: 25.9, 29: 9.8, 59: 4.95, 299: 1.0}
+    for n, percent in proven.items():
+        assert 100 * upper_bound(0, n) == pytest.approx(percent, abs=0.05)
+
+
+@given(st.integers(0, 6), st.floats(0.004, 0.6), st.sampled_from([0.8, 0.95, 0.99]))
+def test_needed_is_the_fewest_that_prove_the_rate(seen, rate, confidence):
+    n = needed_for(rate, confidence, seen=seen)
+    assert upper_bound(seen, n, confidence) <= rate * (1 + 1e-9)
+    assert n == seen + 1 or upper_bound(seen, n - 1, confidence) > rate * (1 - 1e-9)
+    assert needed_ng(1 - rate, confidence, missed=seen) in (n - 1, n, n + 1)  # 1 - rate rounds
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 0), (-1, 5), (6, 5), (1.5, 5), (math.nan, 5)])

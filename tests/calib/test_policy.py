@@ -1,14 +1,16 @@
 """Which scores feed which rule, what is recommended, and when nothing is."""
 
 import json
+import re
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 
+from calibration.bounds import rate_bound
 from calibration.curves import auroc
 from calibration.errors import CalibrationError
-from calibration.policy import ThresholdConfig, all_choices, recommend
+from calibration.policy import ThresholdConfig, all_choices, preferred, recommend
 from calibration.rules import RULES
 from calibration.types import Auroc, ThresholdChoice
 
@@ -130,10 +132,43 @@ def test_nothing_is_recommended_where_scores_do_not_tell_ng_from_ok():
     same = auroc(ok, scores(20, 5))
     found = recommend(rows(held_out=ok), synthetic_auroc=same)
     assert same.low <= 0.5 and found.choice.value is None
-    for way_out in ("input size", "backbone", "aligned", "more OK images"):
-        assert way_out in found.why
+    for way_out in ("input size", "backbone", "Aligned", "More OK images"):
+        assert any(way_out in advice for advice in found.advice)
     swapped = recommend(rows(held_out=ok), synthetic_auroc=auroc(ok, scores(20, 5) - 9))
     assert swapped.choice.value is None and "swapped" in swapped.why
+
+
+def test_images_are_asked_for_first_where_only_their_number_is_missing():
+    ok = scores(12)
+    few = auroc(ok, scores(12, 1) + 0.3)
+    found = recommend(rows(loo=ok), synthetic_auroc=few)
+    assert 0.6 < few.auroc < 0.8 and found.choice.value is None and found.advice[0].startswith("More images")
+    wanted = int(re.search(r"about (\d+) OK", found.advice[0])[1])
+    enough, short = (auroc_interval_low(few.auroc, n) for n in (wanted, wanted - 1))
+    assert enough > 0.5 >= short
+
+
+def auroc_interval_low(area: float, n: int) -> float:
+    """Lower Wilson limit of an AUROC, by hand."""
+    z = 1.959963984540054
+    centre, margin = area + z * z / (2 * n), z * np.sqrt(area * (1 - area) / n + z * z / (4 * n * n))
+    return (centre - margin) / (1 + z * z / n)
+
+
+def test_nothing_is_recommended_where_the_bands_cross_at_the_threshold():
+    """AUROC well above 0.5, but the threshold that good parts allow catches hardly any synthetic NG."""
+    ok = scores(100)
+    choices = rows(held_out=ok)
+    threshold = preferred(choices).value
+    found = recommend(choices, synthetic_auroc=GOOD_AUROC, caught=rate_bound(3, 30))
+    assert threshold is not None and found.choice.value is None
+    assert "bands cross" in found.why and "3 of 30" in found.why and found.advice
+    assert recommend(choices, synthetic_auroc=GOOD_AUROC, caught=rate_bound(20, 30)).choice.value == threshold
+
+
+def test_the_lowest_bound_within_reach_is_said_beside_the_one_asked_for():
+    assert "100 scores can promise is 2.95 %" in recommend(rows(held_out=scores(100)), synthetic_auroc=None).why
+    assert "can promise is" not in recommend(rows(held_out=scores(60)), synthetic_auroc=None).why
 
 
 def test_same_seed_same_rows():

@@ -6,18 +6,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import beta
 
+from calibration.bounds import upper_bound
 from calibration.choices import ALL_EQUAL
 from calibration.errors import CalibrationError
-from calibration.rank_rules import conformal, percentile, tolerance, tolerance_threshold
+from calibration.rank_rules import conformal, percentile, target_fpr, tolerance, tolerance_threshold
 from calibration.rules import RULES, is_ng
-from calibration.synthetic_rules import target_recall, youden
+from calibration.simultaneous import upper_bound_anywhere
+from calibration.spread_rules import mean_sigma, median_mad, pot
+from calibration.synthetic_rules import cost, f1_max, target_recall, youden
 
 RANKED = [
     lambda ok: percentile(ok, source="held-out", q=0.9),
     lambda ok: tolerance(ok, source="held-out", max_fpr=0.2, confidence=0.8),
     lambda ok: conformal(ok, source="held-out", max_fpr=0.2),
 ]
-FROM_SYNTHETIC = [youden, target_recall]
+FROM_SYNTHETIC = [youden, target_recall, cost, f1_max]
 SCORES = st.lists(st.integers(0, 40), min_size=2, max_size=60).map(lambda values: np.array(values, float))
 
 
@@ -162,9 +165,8 @@ def test_youden_by_hand():
     assert row.params["youden_index"] == pytest.approx(0.75)
     assert (row.n_ok, row.n_ng) == (4, 3)
     assert row.expected_fpr == pytest.approx(2 / 5)
-    assert row.fpr_upper_95 == pytest.approx(beta.ppf(0.95, 2, 3))
+    assert row.fpr_upper_95 == upper_bound_anywhere(1, 4) > beta.ppf(0.95, 2, 3)
     assert "3 of 3 synthetic NG caught and 1 of 4 OK rejected" in row.promise
-    assert any("optimistic" in note for note in row.notes)
 
 
 def test_youden_prefers_the_higher_of_two_equal_maxima():
@@ -196,7 +198,8 @@ def test_one_ng_at_the_top_is_caught():
     ok, ng = np.arange(10.0), np.array([12.0])
     for rule in FROM_SYNTHETIC:
         row = rule(ok, ng, source="held-out")
-        assert row.gap == (9.0, 12.0) and is_ng(ng, row.value).all() and not is_ng(ok, row.value).any()
+        assert is_ng(ng, row.value).all() and not is_ng(ok, row.value).any()
+        assert row.gap == (None if rule is f1_max else (9.0, 12.0))
 
 
 @given(SCORES, SCORES, st.integers(1, 99))
@@ -222,6 +225,76 @@ def test_target_recall_that_needs_every_synthetic_ng_says_so():
     assert target_recall(np.arange(10.0), np.arange(20.0, 40.0), source="held-out").notes == ()
 
 
+def test_only_a_threshold_that_ok_scores_moved_needs_the_limit_at_every_threshold():
+    ok, ng = np.arange(50.0), np.arange(40.0, 60.0)
+    for rule in (youden, cost, f1_max):
+        row = rule(ok, ng, source="held-out")
+        assert row.fpr_upper_95 == upper_bound_anywhere(int((ok >= row.value).sum()), 50)
+        assert any("at every threshold at once" in note for note in row.notes)
+    row = target_recall(ok, ng, source="held-out")
+    assert row.fpr_upper_95 == upper_bound(int((ok >= row.value).sum()), 50) and row.notes == ()
+
+
+# --- costs, F1, target FPR ----------------------------------------------------------------------------------
+
+
+@given(SCORES, SCORES, st.floats(0.1, 1000.0), st.floats(0.001, 0.9))
+def test_cost_is_the_least_of_all_thresholds(ok, synthetic, escape, share):
+    row = cost(ok, synthetic, source="held-out", cost_escape=escape, ng_share=share)
+
+    def per_part(t):
+        return (1 - share) * np.mean(ok >= t) + escape * share * np.mean(synthetic < t)
+
+    least = min(per_part(t) for t in [*ok, *synthetic, np.inf])
+    if row.value is not None:
+        assert per_part(row.value) == pytest.approx(least) == row.params["cost_per_part"]
+    elif "rejecting nothing" in row.reason:
+        assert per_part(np.inf) == pytest.approx(least)
+    elif "rejecting every part" in row.reason:
+        assert per_part(min(ok.min(), synthetic.min())) == pytest.approx(least)
+    else:
+        assert "swapped" in row.reason
+
+
+def test_youden_is_the_cost_rule_at_its_costs():
+    rng = np.random.default_rng(0)
+    ok, synthetic = rng.normal(0, 1, 80), rng.normal(2, 1, 30)
+    at_its_costs = cost(ok, synthetic, source="held-out", cost_escape=99.0, ng_share=0.01)
+    assert at_its_costs.value == youden(ok, synthetic, source="held-out").value
+    assert "an escape taken to cost 99 would" in at_its_costs.notes[0]
+
+
+def test_f1_max_is_anomalibs_threshold_and_follows_the_mixing_ratio():
+    from ias_core.torchvision_operators import ensure_torchvision
+
+    ensure_torchvision()
+    import torch
+    from anomalib.metrics.threshold.f1_adaptive_threshold import _F1AdaptiveThreshold
+
+    rng = np.random.default_rng(1)
+    ok, synthetic = rng.normal(20, 1, 80).astype(np.float32), rng.normal(22, 1, 30).astype(np.float32)
+    found = []
+    for repeats in (1, 20):
+        theirs = _F1AdaptiveThreshold()
+        many = np.tile(ok, repeats)
+        theirs.update(
+            torch.tensor(np.r_[many, synthetic]), torch.tensor(np.r_[np.zeros(many.size), np.ones(30)], dtype=torch.int)
+        )
+        row = f1_max(many, synthetic, source="held-out")
+        assert row.value == float(theirs.compute())
+        assert row.value in synthetic
+        found.append(row.value)
+    assert found[1] > found[0]  # the same scores, twenty times the share of OK
+
+
+@pytest.mark.parametrize(("n", "rejected"), [(10, 0), (19, 0), (20, 1), (59, 2), (100, 5)])
+def test_target_fpr_rejects_what_the_rate_allows_on_the_scores_seen(n, rejected):
+    row = target_fpr(np.arange(float(n)), source="held-out", max_fpr=0.05)
+    assert int(is_ng(np.arange(float(n)), row.value).sum()) == rejected
+    assert row.expected_fpr == (rejected + 1) / (n + 1)
+    assert row.fpr_upper_95 == upper_bound(rejected, n)
+
+
 def test_target_recall_at_the_lowest_score_of_all_flags_everything():
     row = target_recall(np.array([5.0, 6.0]), np.array([5.0, 9.0]), source="held-out", recall=0.95)
     assert row.value == 5.0 and row.gap == (5.0, 5.0) and row.fpr_upper_95 == 1.0
@@ -245,11 +318,13 @@ def test_swapped_classes_give_no_threshold(rule):
 
 def test_the_table_names_every_rule_and_what_it_stands_on():
     assert list(RULES) == [
-        "percentile", "loo_beta", "loo_beta_prime", "tolerance", "conformal", "youden", "target_recall",
+        "percentile", "loo_beta", "loo_beta_ml", "loo_beta_prime", "loo_beta_prime_ml", "mean_sigma", "median_mad",
+        "pot", "tolerance", "conformal", "target_fpr", "youden", "target_recall", "cost", "f1_max",
     ]  # fmt: skip
     for key, rule in RULES.items():
         assert rule.key == key and rule.title and rule.assumes and rule.promises and rule.least_n >= 2
-        assert rule.origin == ("synthetic" if key in ("youden", "target_recall") else "ok")
+        assert rule.origin == ("synthetic" if key in ("youden", "target_recall", "cost", "f1_max") else "ok")
+        assert rule.kind in ("bound", "mean", "model", "none")
 
 
 @pytest.mark.parametrize("bad", [[], [np.nan, 1.0], [np.inf, 1.0], [[1.0, 2.0]], ["a"], [1 + 2j], None])
@@ -264,6 +339,12 @@ def test_bad_scores_raise(bad):
         lambda: youden(bad, good, source="held-out"),
         lambda: youden(good, bad, source="held-out"),
         lambda: target_recall(good, bad, source="held-out"),
+        lambda: cost(good, bad, source="held-out"),
+        lambda: f1_max(bad, good, source="held-out"),
+        lambda: target_fpr(bad, source="held-out"),
+        lambda: mean_sigma(bad, source="held-out"),
+        lambda: median_mad(bad, source="held-out"),
+        lambda: pot(bad, source="held-out"),
     ]
     for call in calls:
         with pytest.raises(CalibrationError, match="scores: expected"):
@@ -278,6 +359,10 @@ def test_rates_outside_0_1_raise(rate):
         lambda: tolerance(ok, source="held-out", confidence=rate),
         lambda: conformal(ok, source="held-out", max_fpr=rate),
         lambda: target_recall(ok, synthetic, source="held-out", recall=rate),
+        lambda: target_fpr(ok, source="held-out", max_fpr=rate),
+        lambda: cost(ok, synthetic, source="held-out", ng_share=rate),
+        lambda: mean_sigma(ok, source="held-out", max_fpr=rate),
+        lambda: pot(ok, source="held-out", alpha=rate),
     ]
     if rate != 1.0:  # the percentile of 1 is the maximum
         calls.append(lambda: percentile(ok, source="held-out", q=rate))
