@@ -23,10 +23,11 @@ st.markdown(
 )
 frame.stop_if_missing(steps["synthesis"])
 config = load_config(ws)
+graded = {config.synthesis.graded, SynthesisConfig().graded}  # no method that rules could use
 with st.expander("Settings", expanded=False):
     picked = st.multiselect(
         "Methods",
-        list(dict.fromkeys([*words.METHODS, *config.synthesis.methods])),
+        list(dict.fromkeys([*(m for m in words.METHODS if m not in graded), *config.synthesis.methods])),
         default=list(config.synthesis.methods),
         format_func=words.method,
     )
@@ -40,7 +41,9 @@ with st.expander("Settings", expanded=False):
     )
     if picked:
         primary = config.synthesis.primary if config.synthesis.primary in picked else picked[0]
-        chosen = replace(config, synthesis=SynthesisConfig(tuple(picked), primary, count))
+        chosen = replace(
+            config, synthesis=replace(config.synthesis, methods=tuple(picked), primary=primary, count=count)
+        )
         if chosen != config:
             save_config(ws, chosen)
             st.rerun()
@@ -96,19 +99,26 @@ method = (
 )
 view = st.segmented_control("Show", ["Picture", "Mask", "Anomaly map"], default="Mask", key="gallery-view") or "Mask"
 scored, facts = result.sets[method], result.meta["methods"][method]
-area, _ = table.synthetic_roc[method]
-st.caption(
-    f"{words.METHOD_HELP.get(method, method)}. {len(scored.ids)} made; AUROC against {area.n_ok} good parts "
-    f"{area.auroc:.3f} "
-    f"(95 %: {area.low:.3f} to {area.high:.3f}). Median feature shift inside the masks: {facts['shift_in_R']} R."
-)
+made = f"{len(scored.ids)} made"
+if method != result.meta.get("graded"):
+    area, _ = table.synthetic_roc[method]
+    made += (
+        f"; AUROC against {area.n_ok} good parts {area.auroc:.3f} (95 %: {area.low:.3f} to {area.high:.3f}). "
+        f"Median feature shift inside the masks: {facts['shift_in_R']} R"
+    )
+st.caption(f"{words.METHOD_HELP.get(method, method)}. {made}.")
 pages = max(1, -(-len(scored.ids) // PAGE_SIZE))
 page = (st.pagination(pages, key=f"gallery-page-{method}") or 1) - 1 if pages > 1 else 0
 shown = range(page * PAGE_SIZE, min((page + 1) * PAGE_SIZE, len(scored.ids)))
-captions = [
-    f"score {scored.image_scores[i]:.1f}, mask {100 * facts['mask_share'][i]:.1f} %, {facts['textures'][i]}"
-    for i in shown
-]
+extents = (
+    [
+        f"{size_px:.1f} px, signal-to-noise {snr:.1f}"
+        for size_px, snr in zip(facts["size_px"], facts["snr"], strict=True)
+    ]
+    if "snr" in facts  # made before these were measured
+    else [f"mask {100 * share:.1f} %" for share in facts["mask_share"]]
+)
+captions = [f"score {scored.image_scores[i]:.1f}, {extents[i]}, {facts['textures'][i]}" for i in shown]
 if view == "Anomaly map":
     pictures = [lambda s=scored.ids[i]: read(s) for i in shown]
     widgets.gallery(

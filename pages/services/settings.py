@@ -40,15 +40,23 @@ class DetectorConfig:
 
 @dataclass(frozen=True, slots=True)
 class SynthesisConfig:
-    """Which synthetic NG are made. Only ``primary`` has a voice in rules that use synthetic NG."""
+    """Which synthetic NG are made. Only ``primary`` has a voice in rules that use synthetic NG.
+
+    ``graded``: the method whose defects are laid out from invisible to plain, made and scored beside ``methods`` but
+    never counted among them, since how many of those are found says nothing about a threshold; empty for none.
+    """
 
     methods: tuple[str, ...] = ("glass-las-own", "glass-las-foreign")
     primary: str = "glass-las-own"
     count: int = 40
+    graded: str = "graded-spot"
+    graded_count: int = 80
 
     def __post_init__(self) -> None:
         _check(1 <= self.count <= 500, "count", "in 1..500", self.count)
         _check(self.primary in self.methods, "primary", f"one of methods {self.methods}", self.primary)
+        _check(self.graded not in self.methods, "graded", f"none of methods {self.methods}", self.graded)
+        _check(1 <= self.graded_count <= 500, "graded_count", "in 1..500", self.graded_count)
 
 
 @dataclass(frozen=True, slots=True)

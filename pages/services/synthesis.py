@@ -55,6 +55,9 @@ def synthesize(
 ) -> SynthesisResult:
     """Synthetic NG of every method asked for, their scores, and the ruler; kept as the current synthesis.
 
+    The graded ones are kept among the sets like the others, and ``meta["graded"]`` names them ("" where there are
+    none): they are made to be missed in part, so nothing that judges a threshold may count them.
+
     Raises
     ------
     IasError
@@ -83,11 +86,14 @@ def synthesize(
     folder = fresh_folder(ws, SYNTHESIS)
     sets: dict[str, ScoredSet] = {}
     facts: dict[str, Any] = {}
-    for k, name in enumerate(config.synthesis.methods):
-        progress("synthetic NG", k, len(config.synthesis.methods), f"making and scoring {name}")
+    counts = dict.fromkeys(config.synthesis.methods, config.synthesis.count)
+    if config.synthesis.graded:
+        counts[config.synthesis.graded] = config.synthesis.graded_count
+    for k, (name, count) in enumerate(counts.items()):
+        progress("synthetic NG", k, len(counts), f"making and scoring {name}")
         with clock(name):
             sets[name], facts[name] = _one_method(
-                name, parents, pictures, parent_features, float(np.median(d0)), source, scorer, config, folder
+                name, count, parents, pictures, parent_features, float(np.median(d0)), source, scorer, config, folder
             )
     progress("ruler", 0, 1, "shifting features beside the memory bank")
     with clock("ruler"):
@@ -101,6 +107,7 @@ def synthesize(
         meta={
             "methods": facts,
             "primary": config.synthesis.primary,
+            "graded": config.synthesis.graded,
             "seed": config.seed,
             "scale": scale,
             "example_titles": titles,
@@ -121,6 +128,7 @@ def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Te
 
 def _one_method(
     name: str,
+    count: int,
     parents: Sequence[ImageRecord],
     pictures: np.ndarray,
     parent_features: torch.Tensor,
@@ -132,12 +140,13 @@ def _one_method(
 ) -> tuple[ScoredSet, dict[str, Any]]:
     import ias_core.synthesis  # noqa: F401  registers the methods
     from ias_core.synthesis.base import synthesizers
+    from ias_core.synthesis.measures import equivalent_diameter_px, signal_to_noise
 
     try:
         method = synthesizers[name]
     except KeyError as error:
         raise IasError(str(error.args[0])) from None
-    made = method()(pictures, count=config.synthesis.count, seed=config.seed)
+    made = method()(pictures, count=count, seed=config.seed)
     features = _features(list(made.images), source)
     scores = scorer(features)
     stems = tuple(f"{name}-{i:03d}" for i in range(len(made.images)))
@@ -149,6 +158,11 @@ def _one_method(
         "severities": [round(float(s), 4) for s in made.severities],
         "textures": list(made.textures),
         "mask_share": [round(float(m.mean()), 5) for m in made.masks],
+        "size_px": [round(equivalent_diameter_px(m), 3) for m in made.masks],
+        "snr": [
+            round(signal_to_noise(pictures[p], image, m), 4)
+            for p, image, m in zip(made.parents, made.images, made.masks, strict=True)
+        ],
         "shift_in_R": _median_shift(features, parent_features, made, scale),
     }
     return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts

@@ -24,7 +24,7 @@ N_OK, N_NG, SIDE_PX = 40, 6, 96
 CONFIG = RunConfig(
     seed=3,
     detector=DetectorConfig(input_size=64, coreset_ratio=0.25, device="cpu", check_against_anomalib=False),
-    synthesis=SynthesisConfig(count=10),
+    synthesis=SynthesisConfig(count=10, graded_count=30),
 )
 
 

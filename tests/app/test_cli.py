@@ -29,7 +29,7 @@ SETS = sorted(path.name for path in SHARED.iterdir() if (path / "train").is_dir(
 
 SMALL = {
     "detector": {"input_size": 64, "coreset_ratio": 0.1, "device": "cpu", "check_against_anomalib": False},
-    "synthesis": {"count": 20, "methods": ["glass-las-own"]},
+    "synthesis": {"count": 20, "methods": ["glass-las-own"], "graded_count": 20},
 }
 N_OK = 24  # the fewest from which some are kept apart, and a few more
 

@@ -19,7 +19,7 @@ TWO = {"plain.png", "plain again.png"}  # one content: the first by name stays, 
 GOOD = {f"part {seed}.png": hostile.encoded(hostile.part(seed)) for seed in range(100, 110)}
 SMALL = {
     "detector": {"input_size": 64, "device": "cpu", "check_against_anomalib": False},
-    "synthesis": {"count": 4, "methods": ["glass-las-own"]},
+    "synthesis": {"count": 4, "methods": ["glass-las-own"], "graded_count": 4},
 }
 
 

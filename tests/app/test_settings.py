@@ -32,6 +32,9 @@ from pages.services.settings import DEVICES, DetectorConfig, RunConfig, Synthesi
         ({"synthesis": {"count": 0}}, "setting count"),
         ({"synthesis": {"primary": "other"}}, "setting primary"),
         ({"synthesis": {"methods": []}}, "setting primary"),
+        ({"synthesis": {"graded": "glass-las-own"}}, "setting graded: expected none of methods"),
+        ({"synthesis": {"graded_count": 0}}, "setting graded_count"),
+        ({"synthesis": {"graded_count": 501}}, "setting graded_count"),
         ([], "got list"),
     ],
 )
@@ -88,11 +91,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
     ratio=st.floats(0, 1, exclude_min=True),
     neighbours=st.integers(1, 50),
     count=st.integers(1, 500),
+    graded=st.sampled_from(["", "graded-spot"]),
 )
-def test_round_trip(seed, size, ratio, neighbours, count):
+def test_round_trip(seed, size, ratio, neighbours, count, graded):
     config = RunConfig(
         seed=seed,
         detector=DetectorConfig(input_size=size, coreset_ratio=ratio, num_neighbors=neighbours),
-        synthesis=SynthesisConfig(count=count),
+        synthesis=SynthesisConfig(count=count, graded=graded, graded_count=count),
     )
     assert from_dict(RunConfig, json.loads(json.dumps(to_dict(config)))) == config
