@@ -147,5 +147,5 @@ def needed_for(rate: float, confidence: float = 0.95, *, seen: int = 0) -> int:
 
 
 def _proven(seen: int, n: int, rate: float, confidence: float) -> bool:
-    """P(more than ``seen`` of n | rate) >= confidence: the inequality behind the limit, free of the rounding of both."""
+    """P(more than ``seen`` of n | rate) >= confidence: the inequality behind the limit, without its rounding."""
     return bool(betainc(seen + 1, n - seen, rate) >= confidence)
