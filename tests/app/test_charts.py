@@ -15,6 +15,7 @@ from calibration.counts import counts_at
 from calibration.curves import auroc, roc_band
 from ias_core.errors import ShapeError
 from pages.ui import charts, theme
+from pages.ui.charts.roc_curves import thinned
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -158,7 +159,7 @@ def test_thinning_keeps_both_ends_and_at_most_the_limit(drawn: tuple[int, int, f
     n, seed, zoom = drawn
     rng = np.random.default_rng(seed)
     fpr, recall = (np.concatenate([[0], np.sort(rng.random(n)), [1]]) for _ in range(2))
-    kept = charts._thinned(fpr, recall, zoom)
+    kept = thinned(fpr, recall, zoom)
     assert kept[0] == 0 and kept[-1] == n + 1 and len(kept) <= charts.MAX_VERTICES
     assert (np.diff(kept) > 0).all()
 

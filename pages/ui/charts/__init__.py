@@ -1,0 +1,22 @@
+"""Plain values -> plotly figures and map pictures. Bins and thins for display, and computes no other number."""
+
+from pages.ui.charts.distribution import MAX_DOTS, ScoreGroup, score_distribution
+from pages.ui.charts.feature_cloud import MAX_CLOUD, projection
+from pages.ui.charts.ok_sources import loo_histogram
+from pages.ui.charts.overlay import anomaly_overlay, colour_bar_caption
+from pages.ui.charts.roc_curves import MAX_VERTICES, roc
+from pages.ui.charts.shift_ruler import ruler
+
+__all__ = [
+    "MAX_CLOUD",
+    "MAX_DOTS",
+    "MAX_VERTICES",
+    "ScoreGroup",
+    "anomaly_overlay",
+    "colour_bar_caption",
+    "loo_histogram",
+    "projection",
+    "roc",
+    "ruler",
+    "score_distribution",
+]
