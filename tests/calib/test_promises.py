@@ -1,17 +1,46 @@
 """The promises themselves: many seeded calibrations on scores whose true FPR is known."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
-from scipy.stats import gamma, multinomial
+from scipy.stats import betaprime, gamma, lognorm, multinomial
 
+from calibration import fit_rules
 from calibration.bounds import upper_bound
-from calibration.rank_rules import conformal, percentile, tolerance
-from calibration.rules import is_ng
+from calibration.fit_rules import loo_beta, loo_beta_prime
+from calibration.rank_rules import conformal, percentile, target_fpr, tolerance
+from calibration.rules import RULES, is_ng
+from calibration.spread_rules import mean_sigma, median_mad, pot
+from calibration.synthetic_rules import cost, f1_max, target_recall, youden
+from tests.calib.laws import LAWS
 
 DRAWS = 20_000
 CONFORMAL_DRAWS = 4_000
+LAW_DRAWS = 2_000
+FREE_TAIL_DRAWS = 300  # of the generalised Pareto tail with a free shape: its fit takes as long as all other rules
+HELD_OUT = {"source": "held-out"}
+ML = {"estimator": "maximum likelihood"}
+FROM_OK = {
+    "percentile": partial(percentile, **HELD_OUT),
+    "loo_beta": loo_beta,
+    "loo_beta_ml": partial(loo_beta, **ML),
+    "loo_beta_prime": loo_beta_prime,
+    "loo_beta_prime_ml": partial(loo_beta_prime, **ML),
+    "mean_sigma": partial(mean_sigma, **HELD_OUT),
+    "median_mad": partial(median_mad, **HELD_OUT),
+    "pot": partial(pot, **HELD_OUT),
+    "tolerance": partial(tolerance, **HELD_OUT),
+    "conformal": partial(conformal, **HELD_OUT),
+    "target_fpr": partial(target_fpr, **HELD_OUT),
+}
+FROM_SYNTHETIC = {
+    "youden": partial(youden, **HELD_OUT),
+    "target_recall": partial(target_recall, **HELD_OUT),
+    "cost": partial(cost, **HELD_OUT),
+    "f1_max": partial(f1_max, **HELD_OUT),
+}
 
 
 def true_fpr(rule, n: int, draws: int, seed: int) -> np.ndarray:
@@ -99,3 +128,100 @@ def test_999_percentile_of_few_scores_has_the_fpr_measured_before(n, reported):
     rng = np.random.default_rng(9)
     values = [percentile(rng.gamma(30, 1 / 6, n), source="held-out").value for _ in range(2000)]
     assert gamma.sf(values, 30, scale=1 / 6).mean() == pytest.approx(reported, rel=0.12)
+
+
+# --- every rule, every law ------------------------------------------------------------------------------------
+
+
+def every_rule(ok: np.ndarray, rng: np.random.Generator, *, skip: str = "") -> list:
+    """One row per rule but ``skip``; the synthetic NG overlap the OK scores, so that the rules have something to search."""
+    synthetic = rng.choice(ok, 40) * rng.uniform(1.0, 1.5, 40)
+    fits = [FROM_OK[key](ok, rng=rng) for key in FROM_OK if key.startswith("loo_")]
+    others = [FROM_OK[key](ok) for key in FROM_OK if not key.startswith("loo_") and key != skip]
+    return fits + others + [rule(ok, synthetic) for rule in FROM_SYNTHETIC.values()]
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("n", [10, 60, 300, 3000])
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_every_rule_keeps_its_printed_limit_on_every_law(law, n, monkeypatch):
+    """Printed with 95 %, so broken in at most 5 % of calibrations plus three standard errors.
+
+    The fits' own refusal is switched off: the limit must hold for them too where the model is wrong.
+    """
+    monkeypatch.setattr(fit_rules, "fit_p_value", lambda *_: 1.0)
+    rng = np.random.default_rng(n)
+    values = {rule: np.full(LAW_DRAWS, np.inf) for rule in RULES}
+    limits = {rule: np.ones(LAW_DRAWS) for rule in RULES}
+    expected = {rule: np.zeros(LAW_DRAWS) for rule in RULES}
+    for i in range(LAW_DRAWS):
+        for row in every_rule(law.draw(rng, n), rng, skip="pot" if n == 3000 and i >= FREE_TAIL_DRAWS else ""):
+            if row.value is not None:
+                values[row.rule][i], limits[row.rule][i] = row.value, row.fpr_upper_95
+                expected[row.rule][i] = row.expected_fpr or 0.0
+    for rule in RULES:
+        draws = FREE_TAIL_DRAWS if rule == "pot" and n == 3000 else LAW_DRAWS
+        true = law.fpr(values[rule])
+        broken = np.mean(true[:draws] > limits[rule][:draws] + 1e-12)
+        assert broken <= 0.05 + three_sigma(0.05, draws), (rule, broken)
+        if RULES[rule].kind == "mean":
+            assert true.mean() <= expected[rule].mean() + 3 * true.std() / np.sqrt(LAW_DRAWS), rule
+        if RULES[rule].kind == "bound":
+            assert np.mean(true > 0.05) <= 0.05 + three_sigma(0.05, LAW_DRAWS), rule
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("n", [10, 30, 300])
+def test_mean_sigma_keeps_its_bound_where_its_assumption_holds_and_not_where_it_does_not(n):
+    rng = np.random.default_rng(n)
+    law = lognorm(0.2, scale=20.0)
+
+    def share_broken(draw, fpr):
+        found = [mean_sigma(draw(), **HELD_OUT).value for _ in range(LAW_DRAWS)]
+        return np.mean([value is not None and fpr(value) > 0.05 for value in found])
+
+    assert share_broken(lambda: law.rvs(n, random_state=rng), law.sf) <= 0.05 + three_sigma(0.05, LAW_DRAWS)
+    if n == 10:  # too few to test normality, so nothing stops it
+        bimodal = next(law for law in LAWS if law.name == "bimodal")
+        assert share_broken(lambda: bimodal.draw(rng, n), bimodal.fpr) > 0.15
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("estimator", ["moments", "maximum likelihood"])
+def test_a_fit_has_its_fpr_where_the_model_holds_and_not_where_it_does_not(estimator, monkeypatch):
+    """Beta-prime scores, n = 60, 1 % asked: about 1 %. Two modes, refusal switched off: 4 times as much and more."""
+    monkeypatch.setattr(fit_rules, "fit_p_value", lambda *_: 1.0)
+    rng = np.random.default_rng(5)
+
+    def mean_fpr(draw, fpr):
+        return np.mean([fpr(loo_beta_prime(draw(), rng=rng, estimator=estimator).value) for _ in range(LAW_DRAWS)])
+
+    model = betaprime(60, 60, scale=5.0)
+    assert mean_fpr(lambda: model.rvs(60, random_state=rng), model.sf) == pytest.approx(0.01, abs=0.003)
+    heavy = next(law for law in LAWS if law.name == "heavy-tailed")
+    assert mean_fpr(lambda: heavy.draw(rng, 60), heavy.fpr) > 0.015
+
+
+@pytest.mark.parametrize("rule", [key for key in RULES if RULES[key].kind == "none"])
+def test_a_rule_that_promises_nothing_keeps_no_fpr(rule):
+    """Same good parts, other NG (or, for the MAD, another law): the true FPR goes from under 1 % to over 10 %."""
+    rng = np.random.default_rng(3)
+    good = next(law for law in LAWS if law.name == "gamma")
+    ok = good.draw(rng, 400)
+    if rule == "median_mad":
+        bimodal = next(law for law in LAWS if law.name == "bimodal")
+        rates = [law.fpr(median_mad(law.draw(rng, 400), **HELD_OUT).value) for law in (good, bimodal)]
+    else:
+        rates = [good.fpr(FROM_SYNTHETIC[rule](ok, ok[:60] + shift).value) for shift in (0.6, 20.0)]
+    assert min(rates) < 0.01 and max(rates) > 0.09
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("k", [1, 2, 5, 10, 59])
+def test_recall_limit_of_real_ng_fails_at_most_at_its_nominal_rate(k):
+    """True recall 0.8: the lower limit of c of k lies above it in at most 5 % of draws."""
+    from calibration.bounds import lower_bound
+
+    caught = np.random.default_rng(k).binomial(k, 0.8, LAW_DRAWS)
+    limit = np.array([lower_bound(c, k) for c in range(k + 1)])
+    assert np.mean(limit[caught] > 0.8) <= 0.05 + three_sigma(0.05, LAW_DRAWS)
