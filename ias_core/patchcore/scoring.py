@@ -1,4 +1,4 @@
-"""Patch scores and image scores against a memory bank, also with an image's own patches left out.
+"""Patch scores and image scores against a memory bank, also with an image's own patches or whole session left out.
 
 The same numbers as anomalib's ``PatchcoreModel`` (relative difference at most 1e-4, tested), from one matrix product
 and one minimum per tile, so that leaving each bank image out costs no more than scoring it once.
@@ -60,14 +60,17 @@ class Scorer:
         self._m_squares = (self._m * self._m).sum(1)
 
     @torch.inference_mode()
-    def __call__(self, features: torch.Tensor, *, leave_out: Sequence[str] | None = None) -> PatchScores:
+    def __call__(
+        self, features: torch.Tensor, *, leave_out: Sequence[str | tuple[str, ...]] | None = None
+    ) -> PatchScores:
         """Score n images.
 
         Parameters
         ----------
         features : torch.Tensor of shape (n, gh, gw, d)
-        leave_out : n group names, optional
-            For each image the group whose bank vectors do not count for it: leave-one-out scores.
+        leave_out : n group names, or n tuples of them, optional
+            For each image the groups whose bank vectors do not count for it: its own for leave-one-out scores, all
+            of its session for leave-one-session-out scores.
 
         Raises
         ------
@@ -77,7 +80,7 @@ class Scorer:
         n, gh, gw, d = features.shape
         if d != self._m.shape[1]:
             raise FeatureError(f"expected features of width {self._m.shape[1]} as in the bank, got {d}")
-        hidden = [slice(0, 0)] * n if leave_out is None else [self._hidden(name) for name in leave_out]
+        hidden = [()] * n if leave_out is None else [self._hidden(groups) for groups in leave_out]
         images = max(1, _TILE_NUMBERS // (gh * gw * len(self._m)))
         parts = [
             self._score(features[a : a + images].to(self._m.device), hidden[a : a + images])
@@ -86,26 +89,46 @@ class Scorer:
         patch = torch.cat([p for p, _ in parts]).reshape(n, gh, gw).cpu().numpy()
         return PatchScores(torch.cat([s for _, s in parts]).cpu().numpy(), patch)
 
-    def _hidden(self, group: str) -> slice:
-        rows = self._slices.get(group, slice(0, 0))
-        left = len(self._m) - (rows.stop - rows.start)
+    def can_leave_out(self, groups: str | tuple[str, ...]) -> bool:
+        """Whether enough bank vectors stay to score against when these groups do not count."""
+        return self._left(self._rows(groups)) >= (2 if self.num_neighbors > 1 else 1)
+
+    def _rows(self, groups: str | tuple[str, ...]) -> tuple[slice, ...]:
+        """Bank rows of these groups, as few slices as they make; a group of which nothing was kept has none."""
+        names = {groups} if isinstance(groups, str) else set(groups)
+        merged: list[slice] = []
+        kept = (self._slices[name] for name in names & self._slices.keys())
+        for rows in sorted(kept, key=lambda rows: (rows.start, rows.stop)):
+            if merged and merged[-1].stop == rows.start:
+                rows = slice(merged.pop().start, rows.stop)
+            merged.append(rows)
+        return tuple(merged)
+
+    def _left(self, hidden: tuple[slice, ...]) -> int:
+        return len(self._m) - sum(rows.stop - rows.start for rows in hidden)
+
+    def _hidden(self, groups: str | tuple[str, ...]) -> tuple[slice, ...]:
+        hidden = self._rows(groups)
+        left = self._left(hidden)
         if left == 0:
-            raise FeatureError(f"leaving out {group} leaves an empty bank: at least 2 OK images are needed")
+            names = groups if isinstance(groups, str) else f"{len(set(groups))} groups"
+            raise FeatureError(f"leaving out {names} leaves an empty bank: at least 2 OK images are needed")
         self._check_weighting(left)
-        return rows
+        return hidden
 
     def _check_weighting(self, vectors: int) -> None:
         """The weight of a single vector is 0, and so would be every score."""
         if self.num_neighbors > 1 and vectors < 2:
             raise FeatureError("neighbour weighting needs at least 2 bank vectors: keep more patches or switch it off")
 
-    def _score(self, features: torch.Tensor, hidden: list[slice]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _score(self, features: torch.Tensor, hidden: Sequence[tuple[slice, ...]]) -> tuple[torch.Tensor, torch.Tensor]:
         b, gh, gw, d = features.shape
         q = features.reshape(b, gh * gw, d)
         tile = torch.addmm(self._m_squares, q.reshape(-1, d), self._m.T, alpha=-2)  # |m|^2 - 2qm
         tile = tile.view(b, gh * gw, -1)
-        for i, rows in enumerate(hidden):
-            tile[i, :, rows] = torch.inf
+        for i, slices in enumerate(hidden):
+            for rows in slices:
+                tile[i, :, rows] = torch.inf
         patch = tile.amin(2).add_((q * q).sum(2)).clamp_(min=0).sqrt_()
         top = patch.argmax(1)
         score = patch.gather(1, top[:, None])[:, 0]  # s*
@@ -114,11 +137,11 @@ class Scorer:
             score = torch.stack([score[i] * self._weight(q[i, top[i]], int(m_star[i]), hidden[i]) for i in range(b)])
         return patch, score
 
-    def _weight(self, q_star: torch.Tensor, m_star: int, hidden: slice) -> torch.Tensor:
+    def _weight(self, q_star: torch.Tensor, m_star: int, hidden: tuple[slice, ...]) -> torch.Tensor:
         to_m_star = torch.linalg.norm(self._m - self._m[m_star], dim=1)
-        to_m_star[hidden] = torch.inf
+        for rows in hidden:
+            to_m_star[rows] = torch.inf
         to_m_star[m_star] = -1.0  # m* is the first of its own neighbours
-        left = len(self._m) - (hidden.stop - hidden.start)
-        neighbours = to_m_star.topk(min(self.num_neighbors, left), largest=False).indices
+        neighbours = to_m_star.topk(min(self.num_neighbors, self._left(hidden)), largest=False).indices
         distances = torch.linalg.norm(self._m[neighbours] - q_star, dim=1)
         return 1 - torch.softmax(distances, 0)[0]
