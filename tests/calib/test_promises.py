@@ -134,7 +134,7 @@ def test_999_percentile_of_few_scores_has_the_fpr_measured_before(n, reported):
 
 
 def every_rule(ok: np.ndarray, rng: np.random.Generator, *, skip: str = "") -> list:
-    """One row per rule but ``skip``; the synthetic NG overlap the OK scores, so that the rules have something to search."""
+    """One row per rule but ``skip``; the synthetic NG overlap the OK scores: rules have something to search."""
     synthetic = rng.choice(ok, 40) * rng.uniform(1.0, 1.5, 40)
     fits = [FROM_OK[key](ok, rng=rng) for key in FROM_OK if key.startswith("loo_")]
     others = [FROM_OK[key](ok) for key in FROM_OK if not key.startswith("loo_") and key != skip]
