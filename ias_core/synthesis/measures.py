@@ -4,6 +4,8 @@ The ratio of a flaw's signal to the noise around it is what radiography and ultr
 root mean square for the signal and a ring for the noise is ours.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -63,8 +65,7 @@ def surrounding_noise(parent: np.ndarray, mask: np.ndarray) -> float:
     _check(parent, mask)
     if not mask.any():
         raise ShapeError("expected a mask with at least one pixel, got an empty one")
-    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    ring = ~mask & (away <= max(_THINNEST_RING_PX, equivalent_diameter_px(mask) / 2))
+    ring = _ring(mask)
     values = (parent[ring] if ring.any() else parent.reshape(-1, 3)).mean(1, dtype=np.float64)
     return max(float(values.std()), GREY_LEVEL)
 
@@ -103,6 +104,42 @@ def signal_to_noise(parent: np.ndarray, child: np.ndarray, mask: np.ndarray) -> 
         return 0.0
     change = (child[mask].astype(np.float64) - parent[mask]).mean(1)
     return float(np.sqrt(np.mean(change**2))) / surrounding_noise(parent, mask)
+
+
+def contrast_to_noise(picture: np.ndarray, mask: np.ndarray) -> float:
+    """How far a real defect stands out: ``signal_to_noise`` where no picture of the part without it exists.
+
+    The mean grey of the ring around the mask stands in for the part as it would be: root mean square difference of the
+    pixels inside to it, less the noise that would be there anyway, over that noise. A good spot gives about 0.
+
+    Parameters
+    ----------
+    picture : ndarray of shape (h, w, 3)
+        RGB in [0, 1].
+    mask : ndarray of shape (h, w)
+        bool, the defect; an empty mask gives 0.
+
+    Examples
+    --------
+    >>> mask = np.zeros((16, 16), bool)
+    >>> mask[6:10, 6:10] = True
+    >>> round(contrast_to_noise(0.5 + mask[..., None] * np.full(3, 10 / 255), mask), 2)
+    9.95
+    """
+    _check(picture, mask)
+    if not mask.any():
+        return 0.0
+    ring = _ring(mask)
+    around = (picture[ring] if ring.any() else picture.reshape(-1, 3)).mean(1, dtype=np.float64)
+    noise = surrounding_noise(picture, mask)
+    change = float(np.mean((picture[mask].mean(1, dtype=np.float64) - around.mean()) ** 2))
+    return math.sqrt(max(0.0, change - noise**2)) / noise
+
+
+def _ring(mask: np.ndarray) -> np.ndarray:
+    """Pixels outside the mask that lie within max(3 px, equivalent radius) of it."""
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return ~mask & (away <= max(_THINNEST_RING_PX, equivalent_diameter_px(mask) / 2))
 
 
 def _check(parent: np.ndarray, mask: np.ndarray) -> None:

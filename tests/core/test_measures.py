@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ias_core.errors import ShapeError
-from ias_core.synthesis.measures import equivalent_diameter_px, signal_to_noise, surrounding_noise
+from ias_core.synthesis.measures import (
+    contrast_to_noise,
+    equivalent_diameter_px,
+    signal_to_noise,
+    surrounding_noise,
+)
 from tests.core.small import pictures
 
 SIDE = 32
@@ -129,3 +134,26 @@ def test_what_does_not_fit_is_refused(parent, child, mask, words):
 def test_nothing_has_no_surroundings():
     with pytest.raises(ShapeError, match="empty"):
         surrounding_noise(np.zeros((8, 8, 3)), np.zeros((8, 8), bool))
+
+
+def test_contrast_to_noise_of_a_real_defect_in_closed_form():
+    """Noise sigma 0.02 in the ring, the defect a flat 0.1 brighter than its mean: sqrt(0.1^2 - 0.02^2) / 0.02."""
+    mask = square()
+    picture = checks(0.02).astype(np.float64)
+    picture[mask] = 0.6
+    ring = ring_by_definition(mask, 3.0)
+    around = picture[ring].mean(1)
+    expected = np.sqrt((0.6 - around.mean()) ** 2 - around.std() ** 2) / around.std()
+    assert contrast_to_noise(picture, mask) == pytest.approx(expected)
+    assert expected == pytest.approx(np.sqrt(24), rel=0.02)
+
+
+def test_a_mask_on_nothing_has_no_contrast():
+    assert contrast_to_noise(checks(0.02), square()) < 0.2
+    assert contrast_to_noise(checks(0.02), np.zeros((SIDE, SIDE), bool)) == 0.0
+
+
+def test_both_measures_agree_on_a_spot_whose_parent_is_known():
+    parent, mask = checks(0.02).astype(np.float64), square()
+    child = parent + 0.2 * mask[..., None]
+    assert contrast_to_noise(child, mask) == pytest.approx(signal_to_noise(parent, child, mask), rel=0.02)
