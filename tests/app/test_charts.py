@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from calibration.counts import counts_at
 from calibration.curves import auroc, roc_band
+from calibration.pod import pod_curve
+from calibration.resampling import BootstrapBand, bootstrap_band
+from calibration.robustness import RECALL, YOUDEN, Spread
 from ias_core.errors import ShapeError
 from pages.ui import charts, theme
-from pages.ui.charts.roc_curves import thinned
+from pages.ui.charts.roc_curves import MAX_POINTWISE, thinned
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -26,10 +29,31 @@ def group(key: str, scores: list[float] | np.ndarray) -> charts.ScoreGroup:
     return charts.ScoreGroup(key, f"{key} label", scores, tuple(f"{key}_{i}.png" for i in range(len(scores))))
 
 
-def roc_of(ok: np.ndarray, ng: np.ndarray, threshold: float) -> go.Figure:
+def roc_of(ok: np.ndarray, ng: np.ndarray, threshold: float, **more) -> go.Figure:
     return charts.roc(
         [("real", "Real NG", roc_band(ok, ng), auroc(ok, ng))],
         [("real", "Threshold", counts_at(ok, threshold), counts_at(ng, threshold))],
+        **more,
+    )
+
+
+def band_of(ok: np.ndarray, ng: np.ndarray) -> BootstrapBand:
+    return bootstrap_band(ok, ng, rng=np.random.default_rng(3), draws=50)
+
+
+def pod_of(found_from: float | None = None) -> go.Figure:
+    rng = np.random.default_rng(2)
+    a = np.exp(rng.uniform(np.log(2), np.log(40), 80))
+    found = a >= found_from if found_from else rng.random(80) < 1 / (1 + (6 / a) ** 4)
+    return charts.pod(
+        pod_curve(a, found, measure="size in px"),
+        graded_a=a,
+        graded_found=found,
+        real_a=np.array([5.0, 50.0]),
+        real_found=np.array([False, True]),
+        real_names=("small.png", "large.png"),
+        threshold=28.2,
+        unit="px",
     )
 
 
@@ -45,7 +69,9 @@ def every_figure() -> dict[str, go.Figure]:
         "scores": charts.score_distribution(
             [group("ok", ok), group("synthetic", synthetic), group("real", real)], 11.0, 10.5
         ),
+        "scores with review": charts.score_distribution([group("ok", ok)], 11.0, 10.5, review_from=10.0),
         "roc": roc_of(ok, real, 11.0),
+        "roc with pointwise limits": roc_of(ok, real, 11.0, pointwise={"Real NG": band_of(ok, real)}),
         "ruler": ruler_of(),
         "projection": charts.projection(
             {
@@ -56,6 +82,26 @@ def every_figure() -> dict[str, go.Figure]:
             (0.4, 0.1),
         ),
         "sources": charts.loo_histogram(ok[:80], ok[80:160], ok[160:]),
+        "pod": pod_of(),
+        "pod without a curve": pod_of(found_from=5.0),
+        "spreads": charts.spreads(
+            [
+                Spread(YOUDEN, "which images were drawn", 10.0, 12.0, 11.0, 1000),
+                Spread(YOUDEN, "generator", 10.5, 14.0, 11.0, 3, ("a", "b")),
+            ],
+            YOUDEN,
+            unit="feature distance",
+        ),
+        "spreads of a recall": charts.spreads(
+            [Spread(RECALL, "generator", 0.2, 1.0, 0.9, 3, ("a", "b"))], RECALL, unit="%"
+        ),
+        "ranks": charts.transfer_ranks(
+            synthetic,
+            real,
+            tuple(map(str, range(11))),
+            [float((synthetic < x).mean()) for x in real],
+            "own texture",
+        ),
     }
 
 
@@ -70,6 +116,9 @@ def test_figure_has_title_axes_legend_with_n_and_no_background(name: str) -> Non
     listed = [trace.name for trace in figure.data if trace.showlegend is not False]
     assert listed and all(re.search(r"n = \d| of \d", text) for text in listed)
     assert all(trace.hovertemplate for trace in figure.data if trace.hoverinfo != "skip")
+    for trace in figure.data:
+        for values in (trace.x, trace.y):
+            assert np.isfinite(np.asarray(values, float)).all()
 
 
 def test_bars_count_every_score_and_name_the_highest_file_of_a_bin() -> None:
@@ -92,6 +141,11 @@ def test_real_ng_at_the_threshold_is_caught_and_below_it_open_with_its_name() ->
     assert list(dots.marker.symbol) == ["square-open", "square", "square"]
     assert [row[0] for row in dots.customdata] == ["real_2.png", "real_1.png", "real_0.png"]
     assert list(dots.text) == ["real_2.png", "", ""]
+
+
+def test_a_missed_ng_is_named_only_where_no_dot_stands_above_its_name() -> None:
+    figure = charts.score_distribution([group("ok", [1.0, 99.0]), group("real", [20.0, 50.0, 50.0, 50.0])], 60.0, None)
+    assert list(figure.data[1].text) == ["real_0.png", "", "", "real_3.png"]
 
 
 def test_equal_real_scores_stack_instead_of_hiding_each_other() -> None:
@@ -118,6 +172,36 @@ def test_nothing_jumps_while_the_threshold_moves() -> None:
     ]
     assert all(axis == axes[0] for axis in axes)
     assert len({tuple(trace.name for trace in figure.data) for figure in figures}) == 1
+
+
+def test_review_band_reaches_from_its_start_to_the_threshold_and_is_dotted_and_named() -> None:
+    groups = [group("ok", [1.0, 2.0, 3.0, 9.0])]
+    figure = charts.score_distribution(groups, 3.0, None, review_from=2.0)
+    colour, dash = theme.fill("review", 0.3), theme.STYLES["review"].dash
+    assert [(s.x0, s.x1) for s in figure.layout.shapes if s.fillcolor == colour] == [(2.0, 3.0)]
+    assert [s.x0 for s in figure.layout.shapes if s.line.dash == dash] == [2.0]
+    assert any("review" in a.text for a in figure.layout.annotations)
+    assert "review" in figure.layout.title.subtitle.text
+
+
+@pytest.mark.parametrize(
+    ("threshold", "review_from"),
+    [(3.0, None), (3.0, 3.0), (3.0, 4.0), (3.0, np.inf), (3.0, np.nan), (None, 2.0), (np.inf, 2.0)],
+)
+def test_no_review_band_where_there_is_nothing_between(threshold: float | None, review_from: float | None) -> None:
+    groups = [group("ok", [1.0, 2.0, 3.0, 9.0])]
+    figure = charts.score_distribution(groups, threshold, None, review_from=review_from)
+    assert figure == charts.score_distribution(groups, threshold, None)
+
+
+def test_review_band_moves_no_axis_and_stays_inside() -> None:
+    groups = [group("ok", [1.0, 2.0, 3.0]), group("real", [2.5, 4.0])]
+    without = charts.score_distribution(groups, 3.0, 3.0)
+    for review_from in (2.0, -50.0):
+        figure = charts.score_distribution(groups, 3.0, 3.0, review_from=review_from)
+        assert figure.data == without.data and figure.layout.height == without.layout.height
+        assert figure.layout.xaxis == without.layout.xaxis and figure.layout.yaxis2 == without.layout.yaxis2
+        assert all(s.x0 >= without.layout.xaxis.range[0] for s in figure.layout.shapes)
 
 
 def test_threshold_and_recommended_are_labelled_and_one_label_when_equal() -> None:
@@ -184,6 +268,63 @@ def test_roc_band_is_drawn_in_the_window_only_where_it_bounds_something() -> Non
     assert sum(trace.fill == "toself" for trace in many.data) == 2
     assert any("would fill this window" in a.text for a in few.layout.annotations)
     assert not any("would fill this window" in a.text for a in many.layout.annotations)
+
+
+def test_pointwise_limits_are_the_band_in_both_panels_with_one_entry() -> None:
+    rng = np.random.default_rng(1)
+    ok, ng = rng.normal(0, 1, 300), rng.normal(2, 1, 200)
+    band = band_of(ok, ng)
+    figure = roc_of(ok, ng, 1.0, pointwise={"Real NG": band})
+    limits = [trace for trace in figure.data if "bootstrap" in (trace.name or "")]
+    assert [trace.xaxis for trace in limits] == [None, "x2"] and limits[1].showlegend is False
+    assert limits[0].name == "Real NG: pointwise 95 %, bootstrap of 50 draws"
+    for trace in limits:
+        assert trace.fill is None and trace.line.dash == "dot" and trace.line.width < 2
+        x, y = np.array(trace.x) / 100, np.array(trace.y) / 100
+        half = len(x) // 2
+        assert half <= MAX_POINTWISE < len(band.fpr) and x[0] == 0 and x[half - 1] == x[half] == 1
+        place = np.searchsorted(band.fpr, x[:half] - 1e-12)
+        np.testing.assert_allclose(y[:half], band.low[place])
+        np.testing.assert_allclose(y[half:], band.high[place][::-1])
+
+
+def test_pointwise_limits_of_two_curves_of_one_origin_differ_in_dash() -> None:
+    rng = np.random.default_rng(1)
+    ok, ng = rng.normal(0, 1, 100), rng.normal(2, 1, 50)
+    curves = [("synthetic", label, roc_band(ok, ng), auroc(ok, ng)) for label in ("one", "two")]
+    figure = charts.roc(curves, [], pointwise={"one": band_of(ok, ng), "two": band_of(ok, ng)})
+    dashes = [t.line.dash for t in figure.data if "bootstrap" in (t.name or "") and t.xaxis is None]
+    assert len(set(dashes)) == 2
+
+
+def test_window_without_a_band_says_that_the_dotted_lines_are_pointwise() -> None:
+    rng = np.random.default_rng(1)
+    few, ng = rng.normal(0, 1, 50), rng.normal(3, 1, 20)
+    many, many_ng = rng.normal(0, 1, 5000), rng.normal(3, 1, 500)
+
+    def says(ok, ng, pointwise) -> bool:
+        texts = [a.text for a in roc_of(ok, ng, 2.0, pointwise=pointwise).layout.annotations]
+        return any("pointwise only" in text for text in texts)
+
+    assert says(few, ng, {"Real NG": band_of(few, ng)})
+    assert not says(few, ng, None) and not says(few, ng, {"Real NG": None})
+    assert not says(many, many_ng, {"Real NG": band_of(many, many_ng)})
+
+
+def test_pointwise_limits_of_a_curve_that_is_not_drawn_are_refused() -> None:
+    ok, ng = np.arange(20.0), np.arange(10.0, 30.0)
+    with pytest.raises(ShapeError, match="drawn curves only, got other"):
+        roc_of(ok, ng, 19.0, pointwise={"other": band_of(ok, ng)})
+    assert roc_of(ok, ng, 19.0, pointwise={"Real NG": None}) == roc_of(ok, ng, 19.0)
+
+
+def test_roc_makes_room_for_its_legend_and_keeps_its_height_while_the_threshold_moves() -> None:
+    ok, ng = np.arange(200.0), np.arange(100.0, 300.0)
+    layouts = [roc_of(ok, ng, threshold).layout for threshold in (0.0, 150.0, 400.0)]
+    assert len({(layout.height, layout.margin.b) for layout in layouts}) == 1
+    longer = roc_of(ok, ng, 150.0, pointwise={"Real NG": band_of(ok, ng)}).layout
+    assert longer.height - longer.margin.b == layouts[0].height - layouts[0].margin.b
+    assert longer.height > layouts[0].height
 
 
 def test_roc_marks_the_operating_point_with_its_exact_limits() -> None:

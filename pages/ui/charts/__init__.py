@@ -1,11 +1,14 @@
 """Plain values -> plotly figures and map pictures. Bins and thins for display, and computes no other number."""
 
+from pages.ui.charts.detection_curve import pod
 from pages.ui.charts.distribution import MAX_DOTS, ScoreGroup, score_distribution
 from pages.ui.charts.feature_cloud import MAX_CLOUD, projection
 from pages.ui.charts.ok_sources import loo_histogram
 from pages.ui.charts.overlay import anomaly_overlay, colour_bar_caption
+from pages.ui.charts.ranges import spreads
 from pages.ui.charts.roc_curves import MAX_VERTICES, roc
 from pages.ui.charts.shift_ruler import ruler
+from pages.ui.charts.synthetic_ranks import transfer_ranks
 
 __all__ = [
     "MAX_CLOUD",
@@ -15,8 +18,11 @@ __all__ = [
     "anomaly_overlay",
     "colour_bar_caption",
     "loo_histogram",
+    "pod",
     "projection",
     "roc",
     "ruler",
     "score_distribution",
+    "spreads",
+    "transfer_ranks",
 ]

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from calibration.rules import is_ng
 from ias_core.errors import ShapeError
 from pages.ui import theme
-from pages.ui.charts.figure import FONT_PX, PILL, figure, number
-from pages.ui.charts.rows import BINS, axis_range, bar_marker, bin_edges, row_layout
+from pages.ui.charts.figure import FONT_PX, bar_marker, figure, number, pill
+from pages.ui.charts.rows import BINS, axis_range, bin_edges, row_layout
 
 MAX_DOTS = 600  # more real NG than this are drawn as a histogram
 _LABEL_GAP = 0.14  # two labelled dots are at least this share of the axis apart
@@ -49,13 +49,14 @@ def score_distribution(
     threshold: float | None,
     recommended: float | None,
     *,
+    review_from: float | None = None,
     unit: str = "feature distance",
 ) -> go.Figure:
     """Every score on one axis, a row per group, and the threshold through all of them.
 
     OK and synthetic NG are histograms; up to ``MAX_DOTS`` real NG are dots, open where they are missed.
     ``customdata[0]`` of a dot is its file, of a bar the file with the highest score in it. The axes depend on
-    the scores and on ``recommended`` only, so nothing jumps while the threshold moves.
+    the scores and on ``recommended`` only, so nothing jumps while the threshold moves or a review band comes.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def score_distribution(
         Top to bottom; at least one score in all.
     threshold, recommended : float or None
         In the unit of the scores. An infinite one is not drawn.
+    review_from : float or None
+        Parts from here up to the threshold go to a person. Nothing is drawn where it is not below the threshold.
     unit : str
 
     Raises
@@ -87,11 +90,15 @@ def score_distribution(
             trace, axis = _bars(group, edges)
         traces.append(trace | {"yaxis": f"y{row}"})
         layout[f"yaxis{row}"] |= axis
+    subtitle = "A part is NG when its score is at or right of the threshold"
+    if review_from is not None and threshold is not None and max(review_from, low) < min(threshold, high):
+        start = max(review_from, low)
+        _mark_review(layout, start, min(threshold, high), has_room=start - low > 0.12 * (high - low))
+        subtitle += "; in the review band a person decides"
     if threshold is not None:
         _mark_threshold(layout, threshold, low, high, is_recommended=threshold == recommended)
     if recommended is not None and threshold != recommended:
         _mark_recommended(layout, recommended, threshold)
-    subtitle = "A part is NG when its score is at or right of the threshold"
     return figure(traces, layout, "Image scores", subtitle, height=190 + 130 * len(groups), top=112)
 
 
@@ -138,7 +145,7 @@ def _dots(group: ScoreGroup, threshold: float | None, edges: np.ndarray) -> tupl
         "y": height,
         "mode": "markers+text",
         "name": f"{group.label}, n = {len(scores)}{note}",
-        "text": _labels(scores, names, ~caught, float(edges[-1] - edges[0])),
+        "text": _labels(scores, height, names, ~caught, float(edges[-1] - edges[0])),
         "textposition": "top center",
         "textfont": {"size": FONT_PX - 1},
         "marker": {
@@ -154,11 +161,12 @@ def _dots(group: ScoreGroup, threshold: float | None, edges: np.ndarray) -> tupl
     return trace, {"tickformat": "d", "range": [0, max(4.0, 1.35 * float(height.max()) + 0.5)]}
 
 
-def _labels(scores: np.ndarray, names: list[str], missed: np.ndarray, span: float) -> list[str]:
-    """File names of missed NG, from the lowest score on, as many as stand apart."""
+def _labels(scores: np.ndarray, height: np.ndarray, names: list[str], missed: np.ndarray, span: float) -> list[str]:
+    """File names of missed NG, from the lowest score on, as many as stand apart and under no other dot."""
     labels, last = [""] * len(names), -np.inf
+    first, end = (np.searchsorted(scores, scores + side * _LABEL_GAP * span / 2) for side in (-1, 1))
     for i in np.flatnonzero(missed):
-        if scores[i] - last >= _LABEL_GAP * span:
+        if scores[i] - last >= _LABEL_GAP * span and height[first[i] : end[i]].max(initial=0) <= height[i]:
             short = names[i] if len(names[i]) <= 20 else names[i][:19] + "…"
             labels[i] = escape(short, quote=False)
             last = scores[i]
@@ -193,11 +201,24 @@ def _mark_threshold(layout: dict, threshold: float, low: float, high: float, *, 
             "yanchor": "bottom",
             "xanchor": "left" if place < 0.15 else "right" if place > 0.85 else "center",
             "showarrow": False,
-            "bgcolor": PILL,
-            "borderpad": 5,
-            "font": {"size": FONT_PX + 1, "color": "#FFFFFF"},
         }
+        | pill()
     )
+
+
+def _mark_review(layout: dict, start: float, end: float, *, has_room: bool) -> None:
+    """Shaded up to the threshold, its start dotted; the word stands below the line where "recommended" may stand."""
+    style = theme.STYLES["review"]
+    across = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    layout["shapes"] += [
+        {"type": "rect", "x0": start, "x1": end, "line": {"width": 0}, "fillcolor": theme.fill("review", 0.3)} | across,
+        {"type": "line", "x0": start, "x1": start}
+        | across
+        | {"line": {"color": style.outline, "width": 2.5, "dash": style.dash}},
+    ]
+    place = {"x": start, "xanchor": "right" if has_room else "left", "y": 1, "yref": "paper", "yanchor": "top"}
+    text = {"text": f"{style.glyph} review →", "yshift": -22, "showarrow": False}
+    layout["annotations"].append(place | text)
 
 
 def _mark_recommended(layout: dict, recommended: float, threshold: float | None) -> None:

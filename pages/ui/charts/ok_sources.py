@@ -4,8 +4,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui import theme
-from pages.ui.charts.figure import figure
-from pages.ui.charts.rows import axis_range, bar_marker, bin_edges, row_layout
+from pages.ui.charts.figure import bar_marker, figure
+from pages.ui.charts.rows import axis_range, bin_edges, row_layout
 
 
 def loo_histogram(

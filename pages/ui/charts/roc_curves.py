@@ -1,13 +1,18 @@
 """ROC curves with their bands and the operating point."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import plotly.graph_objects as go
 
+from calibration.resampling import BootstrapBand
 from calibration.types import Auroc, RateBound, RocBand
+from ias_core.errors import ShapeError
 from pages.ui import theme
-from pages.ui.charts.figure import figure, heading
+from pages.ui.charts.figure import evenly, figure, heading
 
 MAX_VERTICES = 400  # of an ROC curve
+MAX_POINTWISE = 120  # of each limit of a bootstrap band
 
 
 def roc(
@@ -15,6 +20,7 @@ def roc(
     operating: list[tuple[str, str, RateBound, RateBound]],
     *,
     zoom_fpr: float = 0.05,
+    pointwise: Mapping[str, BootstrapBand | None] | None = None,
 ) -> go.Figure:
     """ROC curves with their bands: all of it on the left, the part a line can afford on the right.
 
@@ -28,12 +34,22 @@ def roc(
         The threshold in use, per curve: two RateBound, drawn as a marker with its exact limits.
     zoom_fpr : float
         Right end of the enlarged part, in (0, 1).
+    pointwise : mapping of str to (BootstrapBand or None), optional
+        Label of a curve -> its bootstrap band, drawn as two dotted lines; None draws nothing.
+
+    Raises
+    ------
+    ShapeError
+        If ``pointwise`` names a curve that is not drawn.
     """
+    pointwise = {label: band for label, band in (pointwise or {}).items() if band is not None}
+    if unknown := sorted(pointwise.keys() - {label for _, label, _, _ in bands}):
+        raise ShapeError(f"ROC: expected pointwise bands of drawn curves only, got {', '.join(unknown)}")
     areas, lines, full = [], [], []
     drawn: set[str] = set()
     for key, label, band, area in bands:
         kept = thinned(band.curve.fpr, band.curve.recall, zoom_fpr)
-        areas.append(_band_area(key, band, kept))
+        areas.append(_band_area(key, label, band, kept))
         if _band_fills(band, zoom_fpr):
             full.append(f"{label}: {area.n_ok} OK and {area.n_ng} NG are too few")
         else:
@@ -43,6 +59,9 @@ def roc(
         drawn.add(key)
         line = _roc_line(key, label, band, area, kept, dash)
         lines += [line, _in_window(line)]
+        if label in pointwise:
+            limits = _pointwise_limits(key, label, pointwise[label], "dot" if dash != "dot" else "2px,7px")
+            lines += [limits, _in_window(limits)]
     for key, label, fpr, recall in operating:
         point = _operating_point(key, label, fpr, recall)
         lines += [point, _in_window(point)]
@@ -66,7 +85,8 @@ def roc(
         ],
     }
     if full:
-        text = "<br>".join(["No band here, it would fill this window.", *full])
+        only = ["The dotted lines hold pointwise only: at one point, not along the curve."] if pointwise else []
+        text = "<br>".join(["No band here, it would fill this window.", *full, *only])
         place = {"xref": "x2", "yref": "y2", "x": zoom, "y": 2, "xanchor": "right", "yanchor": "bottom"}
         layout["annotations"].append(place | {"text": text, "showarrow": False, "align": "right"})
     subtitle = "Cross: one-sided limits at the threshold in use"
@@ -74,7 +94,9 @@ def roc(
         sure = f"{100 * bands[0][2].confidence:g} %"
         subtitle = f"Shaded: the whole true curve lies in here with {sure} confidence. {subtitle}"
     title = "What each threshold costs and catches (ROC)"
-    return figure(areas + lines, layout, title, subtitle, height=560, top=104)
+    entries = len(bands) + len(operating) + len(pointwise)
+    layout["legend"] = {"orientation": "v", "tracegroupgap": 0}  # its lines are long
+    return figure(areas + lines, layout, title, subtitle, height=560, top=104, legend_rows=entries)
 
 
 def thinned(fpr: np.ndarray, recall: np.ndarray, zoom_fpr: float) -> np.ndarray:
@@ -94,7 +116,7 @@ def _band_fills(band: RocBand, zoom_fpr: float) -> bool:
     return not (has_floor or has_ceiling)
 
 
-def _band_area(key: str, band: RocBand, kept: np.ndarray) -> dict:
+def _band_area(key: str, label: str, band: RocBand, kept: np.ndarray) -> dict:
     """Area between the best and the worst curve, both led to the corners (0, 0) and (1, 1)."""
     return {
         "type": "scatter",
@@ -106,7 +128,7 @@ def _band_area(key: str, band: RocBand, kept: np.ndarray) -> dict:
         "fillcolor": theme.fill(key, 0.14),
         "hoverinfo": "skip",
         "showlegend": False,
-        "legendgroup": key,
+        "legendgroup": f"{key} {label}",
     }
 
 
@@ -125,7 +147,22 @@ def _roc_line(key: str, label: str, band: RocBand, area: Auroc, kept: np.ndarray
             f"{label}, threshold %{{customdata:.4g}}<br>"
             "rejects %{x:.2f} % of good parts, catches %{y:.1f} %<extra></extra>"
         ),
-        "legendgroup": key,
+        "legendgroup": f"{key} {label}",
+    }
+
+
+def _pointwise_limits(key: str, label: str, band: BootstrapBand, dash: str) -> dict:
+    """Lower limit out to (1, 1), where both limits meet, and the upper one back: one line."""
+    kept = evenly(len(band.fpr), MAX_POINTWISE)
+    return {
+        "type": "scatter",
+        "x": 100 * np.concatenate([band.fpr[kept], band.fpr[kept][::-1]]),
+        "y": 100 * np.concatenate([band.low[kept], band.high[kept][::-1]]),
+        "mode": "lines",
+        "name": f"{label}: pointwise {100 * band.confidence:g} %, bootstrap of {band.draws:,} draws",
+        "line": {"width": 1.5, "color": theme.STYLES[key].outline, "dash": dash},
+        "hoverinfo": "skip",
+        "legendgroup": f"{key} {label}",
     }
 
 

@@ -3,8 +3,6 @@
 import numpy as np
 
 from ias_core.errors import ShapeError
-from pages.ui import theme
-from pages.ui.charts.figure import outline
 
 BINS = 80  # over the whole axis
 _OK_BINS, _MAX_BINS = 24, 240  # at least over the OK scores; at most over the whole axis
@@ -44,8 +42,3 @@ def row_layout(shares: list[float], y_title: str, x_title: str, x_range: tuple[f
         top = bottom - _ROW_GAP
     layout["xaxis"] = {"anchor": f"y{len(shares)}", "range": list(x_range), "title": {"text": x_title}}
     return layout
-
-
-def bar_marker(style: theme.Style, hatch: str) -> dict:
-    pattern = {"shape": hatch, "bgcolor": style.colour, "fgcolor": "white", "size": 8, "solidity": 0.2}
-    return {"color": style.colour, "line": outline(style), "pattern": pattern}
