@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import warnings
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import cv2
@@ -25,20 +27,29 @@ MIN_SIDE_PX = 32
 
 # Pillow's own bomb warning would fire below our limit, and its error above it says less than ours.
 Image.MAX_IMAGE_PIXELS = None
+# Damaged EXIF tags of a whole picture are no message on the console: the picture has no date, and that is all.
+warnings.filterwarnings("ignore", r"(Corrupt|Possibly corrupt) EXIF data", module=r"PIL\.")
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO = 0
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_EXIF_DATE_LENGTH = len("2026:01:05")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What a file says about itself before it is decoded; ``width`` and ``height`` in px, upright."""
+    """What a file says about itself before it is decoded.
+
+    width, height : px, upright
+    bits          : per channel
+    taken         : "YYYY-MM-DD", the day the picture was taken by its EXIF, "" if it does not say
+    """
 
     format: str
     width: int
     height: int
     bits: int
+    taken: str = ""
 
 
 def may_be_read(folder: Path) -> bool:
@@ -102,7 +113,7 @@ def probe_image(source: str | os.PathLike[str] | bytes) -> ImageHeader:
     >>> buffer = io.BytesIO()
     >>> Image.new("L", (64, 48)).save(buffer, "PNG")
     >>> probe_image(buffer.getvalue())
-    ImageHeader(format='PNG', width=64, height=48, bits=8)
+    ImageHeader(format='PNG', width=64, height=48, bits=8, taken='')
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     with _open(data) as picture:
@@ -243,7 +254,8 @@ def _checked_header(picture: Image.Image, data: bytes) -> ImageHeader:
     width, height = picture.size
     if orientation in _ON_ITS_SIDE and picture.format != "TIFF":  # Pillow gives a TIFF's size upright
         width, height = height, width
-    return ImageHeader("JPEG" if picture.format == "MPO" else str(picture.format), width, height, bits)
+    format = "JPEG" if picture.format == "MPO" else str(picture.format)
+    return ImageHeader(format, width, height, bits, _taken(picture))
 
 
 def _check_size(width: int, height: int) -> None:
@@ -265,6 +277,26 @@ def _check_size(width: int, height: int) -> None:
 def _orientation(picture: Image.Image) -> int:
     # Not picture.getexif(): that of a PNG decodes the whole picture to look for a tag behind it.
     return Image.Image.getexif(picture).get(ExifTags.Base.Orientation, 1)
+
+
+def _taken(picture: Image.Image) -> str:
+    """Day of the EXIF tag DateTimeOriginal, else DateTimeDigitized, else DateTime; "" where none holds a day."""
+    try:
+        tags = Image.Image.getexif(picture)  # as in _orientation
+        inner = tags.get_ifd(ExifTags.IFD.Exif)
+        asked = ((inner, "DateTimeOriginal"), (inner, "DateTimeDigitized"), (tags, "DateTime"))
+        found = [str(where.get(ExifTags.Base[name], "")) for where, name in asked]
+    except Exception:  # damaged tags can make a parser fail in any way, and the picture itself may be whole
+        return ""
+    return next((day for text in found if (day := _day(text))), "")
+
+
+def _day(text: str) -> str:
+    """EXIF's "YYYY:MM:DD hh:mm:ss" to "YYYY-MM-DD"; "" for the zeros and blanks of a clock that was never set."""
+    try:
+        return date.fromisoformat(text[:_EXIF_DATE_LENGTH].replace(":", "-")).isoformat()
+    except ValueError:
+        return ""
 
 
 def _bits(picture: Image.Image, data: bytes) -> int:
