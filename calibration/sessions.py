@@ -21,7 +21,8 @@ class SessionGap:
 
     difference    : median of the paired differences, in the unit of the scores; below 0: they lie lower
     in_iqr        : the same in units of the inter-quartile range of the leave-one-out scores; None if that is 0
-    at_random     : as ``difference``, with as many parts of any session hidden: what the smaller bank does alone
+    at_random     : as ``difference``, with as many parts of any session hidden: what the smaller bank does alone;
+                    None where that was not scored, and then ``difference`` cannot be told from it
     n_above       : parts that score above all of the leave-one-out scores once their session is hidden: the lowest
                     threshold that rejects no part of a known session would reject this many of ``n``
     n_above_at_random : the same, with as many parts of any session hidden
@@ -31,9 +32,9 @@ class SessionGap:
 
     difference: float
     in_iqr: float | None
-    at_random: float
+    at_random: float | None
     n_above: int
-    n_above_at_random: int
+    n_above_at_random: int | None
     n: int
     n_sessions: int
 
@@ -46,16 +47,19 @@ class SessionRejects:
     rejected: RateBound
 
 
-def session_gap(loo: np.ndarray, by_session: np.ndarray, at_random: np.ndarray, n_sessions: int) -> SessionGap:
+def session_gap(
+    loo: np.ndarray, by_session: np.ndarray, n_sessions: int, at_random: np.ndarray | None = None
+) -> SessionGap:
     """Compare scores of every good part: hidden alone, with its whole session, and with as many parts at random.
 
     Parameters
     ----------
-    loo, by_session, at_random : ndarray of shape (n,)
-        Leave-one-out scores, leave-one-session-out scores, and scores with as many parts of any session hidden as
-        there are in the part's own, in one order.
+    loo, by_session : ndarray of shape (n,)
+        Leave-one-out and leave-one-session-out scores, in one order.
     n_sessions : int
         At least 2.
+    at_random : ndarray of shape (n,), optional
+        Scores with as many parts of any session hidden as there are in the part's own, in the same order.
 
     Returns
     -------
@@ -74,13 +78,13 @@ def session_gap(loo: np.ndarray, by_session: np.ndarray, at_random: np.ndarray, 
 
     Examples
     --------
-    >>> gap = session_gap(np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.5, 4.0]), np.array([1.0, 2.25, 3.25]), 2)
+    >>> gap = session_gap(np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.5, 4.0]), 2, np.array([1.0, 2.25, 3.25]))
     >>> gap.difference, gap.in_iqr, gap.at_random, gap.n_above, gap.n_above_at_random
     (0.5, 0.5, 0.25, 1, 1)
     """
     loo = checked_scores(loo, "leave-one-out scores").astype(np.float64)
     by_session = _as_many(by_session, loo, "leave-one-session-out scores")
-    at_random = _as_many(at_random, loo, "scores with as many parts hidden at random")
+    control = None if at_random is None else _as_many(at_random, loo, "scores with as many parts hidden at random")
     if n_sessions < 2:
         raise CalibrationError(f"sessions: expected at least 2, got {n_sessions}; with one there is nothing to compare")
     difference = float(np.median(by_session - loo))
@@ -88,9 +92,9 @@ def session_gap(loo: np.ndarray, by_session: np.ndarray, at_random: np.ndarray, 
     return SessionGap(
         difference=difference,
         in_iqr=difference / iqr if iqr > 0 else None,
-        at_random=float(np.median(at_random - loo)),
+        at_random=None if control is None else float(np.median(control - loo)),
         n_above=int(np.count_nonzero(by_session > loo.max())),
-        n_above_at_random=int(np.count_nonzero(at_random > loo.max())),
+        n_above_at_random=None if control is None else int(np.count_nonzero(control > loo.max())),
         n=loo.size,
         n_sessions=n_sessions,
     )

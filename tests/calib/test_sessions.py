@@ -17,23 +17,28 @@ def test_by_hand():
     loo = np.array([10.0, 14.0, 12.0, 16.0, 18.0])
     by_session = np.array([11.0, 14.0, 15.0, 18.0, 19.0])  # + 1, 0, 3, 2, 1
     at_random = np.array([10.5, 14.0, 12.5, 16.0, 18.5])
-    gap = session_gap(loo, by_session, at_random, 3)
+    gap = session_gap(loo, by_session, 3, at_random)
     assert (gap.difference, gap.in_iqr, gap.at_random) == (1.0, 0.25, 0.5)  # quartiles 12 and 16
     assert (gap.n_above, gap.n_above_at_random, gap.n, gap.n_sessions) == (1, 1, 5, 3)
 
 
 def test_a_score_equal_to_the_highest_known_one_is_not_above_it():
-    gap = session_gap(np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([1.0, 2.5]), 2)
+    gap = session_gap(np.array([1.0, 2.0]), np.array([2.0, 2.0]), 2, np.array([1.0, 2.5]))
     assert (gap.n_above, gap.n_above_at_random) == (0, 1)
 
 
+def test_without_the_control_its_fields_are_none():
+    gap = session_gap(np.array([1.0, 2.0]), np.array([2.0, 3.0]), 2)
+    assert (gap.difference, gap.at_random, gap.n_above, gap.n_above_at_random) == (1.0, None, 1, None)
+
+
 def test_equal_leave_one_out_scores_have_no_range_to_measure_by():
-    assert session_gap(np.ones(4), np.full(4, 3.0), np.ones(4), 2).in_iqr is None
+    assert session_gap(np.ones(4), np.full(4, 3.0), 2).in_iqr is None
 
 
 @given(SCORES, st.floats(-50, 50))
 def test_a_constant_shift_is_the_difference(loo, shift):
-    gap = session_gap(loo, loo + shift, loo, 2)
+    gap = session_gap(loo, loo + shift, 2, loo)
     assert gap.difference == pytest.approx(shift, abs=1e-9)
     assert gap.at_random == 0.0
     assert gap.n_above_at_random == 0
@@ -42,8 +47,8 @@ def test_a_constant_shift_is_the_difference(loo, shift):
 @given(SCORES, st.floats(0.1, 10))
 def test_the_unit_cancels_in_iqr(loo, factor):
     by_session = loo + np.arange(loo.size)
-    one = session_gap(loo, by_session, loo, 2)
-    other = session_gap(factor * loo, factor * by_session, factor * loo, 2)
+    one = session_gap(loo, by_session, 2)
+    other = session_gap(factor * loo, factor * by_session, 2)
     assert other.difference == pytest.approx(factor * one.difference)
     if one.in_iqr is not None and other.in_iqr is not None:
         assert other.in_iqr == pytest.approx(one.in_iqr, rel=1e-6)
@@ -56,7 +61,7 @@ def test_the_lowest_threshold_that_rejects_no_known_part_rejects_n_above():
     threshold = np.nextafter(loo.max(), np.inf)
     known, unknown = rejected_by_session(loo, by_session, threshold)
     assert known.k == 0
-    assert unknown.k == session_gap(loo, by_session, loo, 5).n_above > 0
+    assert unknown.k == session_gap(loo, by_session, 5).n_above > 0
 
 
 def test_rejected_at_a_threshold_by_hand():
@@ -107,7 +112,7 @@ def test_no_session_is_worse_than_the_worst(parts, threshold):
 )
 def test_bad_input(arguments, sentence):
     with pytest.raises(CalibrationError, match=sentence):
-        session_gap(*map(np.array, arguments[:3]), arguments[3])
+        session_gap(*map(np.array, arguments[:2]), arguments[3], np.array(arguments[2]))
 
 
 def test_one_session_for_each_score():
@@ -137,7 +142,7 @@ def test_the_control_tells_a_session_effect_from_a_smaller_bank(n_sessions, shif
         chance = own.copy()
         for i in range(60):
             chance[i, rng.choice(np.delete(np.arange(60), i), mates[i].sum() - 1, replace=False)] = True
-        gap = session_gap(nearest(parts, own), nearest(parts, mates), nearest(parts, chance), n_sessions)
+        gap = session_gap(nearest(parts, own), nearest(parts, mates), n_sessions, nearest(parts, chance))
         assert gap.difference >= 0 and gap.at_random >= 0  # hiding more never lowers a distance
         above.append(gap.difference - gap.at_random)
         differences.append(gap.difference)
