@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--data", type=Path, help="MVTec-style tree: train/good, test/<kind>, ground_truth/<kind>")
     source.add_argument("--zip", type=Path, help="zip of such a tree")
     run.add_argument("--ng", type=Path, help="folder of real defective parts, only with --ok; subfolders are kinds")
+    run.add_argument("--sessions", type=Path, help="CSV or TSV, columns file and session: which shift, lot or day")
     run.add_argument("--config", type=Path, help="settings as .json or .toml")
 
     demo = commands.add_parser("demo", help="the same on the demo pictures (package elpv-dataset)")
@@ -139,7 +140,7 @@ def run_job(asked: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from ias_core.errors import IasError
-    from pages.services import demo, intake, pipeline, report, settings, verification
+    from pages.services import demo, intake, pipeline, report, sessions, settings, verification
     from pages.services.settings import RunConfig, read_config
     from pages.services.workspace import Workspace
 
@@ -156,16 +157,17 @@ def run_job(asked: argparse.Namespace) -> int:
     if asked.command == "demo":
         data = demo.import_demo(ws)
     elif asked.data:
-        data = intake.import_tree(ws, asked.data)
+        data = intake.import_tree(ws, asked.data, sessions_table=asked.sessions)
     elif asked.zip:
-        data = intake.import_zip(ws, asked.zip)
+        data = intake.import_zip(ws, asked.zip, sessions_table=asked.sessions)
     else:
-        data = intake.import_folders(ws, asked.ok, asked.ng)
+        data = intake.import_folders(ws, asked.ok, asked.ng, sessions_table=asked.sessions)
     n_ng = sum(record.label == "ng" for record in data.accepted)
     print(f"taken in: {len(data.accepted) - n_ng} OK and {n_ng} real NG pictures; {len(data.rejected)} files refused")
     print_rejected(data.rejected)
     for notice in data.notices:
         print(f"  note: {notice}")
+    print(sessions.found_sentence([record for record in data.accepted if record.label == "ok"], data.sessions_from))
     intake.assign_roles(ws, seed=config.seed)
     results = pipeline.run_steps(ws, config, _print_stage())
     written = report.calibration_report_of(ws, config, *results)

@@ -11,13 +11,15 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ias_core.errors import IntakeRefused
 from ias_core.imaging import may_be_read
 
 OK, NG = "ok", "ng"
+# A table of this name among the pictures says which session each belongs to: it is listed too, and is no picture.
+SESSIONS_FILE = "sessions.csv"
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 MAX_ZIP_FILES = 50_000
@@ -37,12 +39,13 @@ _NG_NAMES = frozenset({"ng", "bad", "defect", "defects", "defective"})
 class FoundFile:
     """One file that claims to be a picture.
 
-    path  : where its content lies
-    name  : what the user calls it: relative, with ``/``
-    label : "ok", "ng", or None where its folder says neither
-    part  : "train" or "test" in a tree, else None
-    kind  : of defect; "good" for OK
-    mask  : its ground truth, or None
+    path    : where its content lies
+    name    : what the user calls it: relative, with ``/``
+    label   : "ok", "ng", or None where its folder says neither
+    part    : "train" or "test" in a tree, else None
+    kind    : of defect; "good" for OK
+    mask    : its ground truth, or None
+    session : first folder below that of the OK pictures, else ""; folders of NG are kinds
     """
 
     path: Path
@@ -51,10 +54,11 @@ class FoundFile:
     part: str | None = None
     kind: str = "good"
     mask: Path | None = None
+    session: str = ""
 
 
 def scan_folder(root: str | os.PathLike[str], *, label: str) -> list[FoundFile]:
-    """Every file under a folder of OK or of NG, subfolders included; subfolders of NG are kinds.
+    """Every file under a folder of OK or of NG, subfolders included: those of OK are sessions, of NG kinds.
 
     Raises
     ------
@@ -83,10 +87,19 @@ def scan_tree(root: str | os.PathLike[str]) -> list[FoundFile]:
 
 
 def by_label(files: Iterable[tuple[str, Path]], label: str) -> list[FoundFile]:
-    """Names and paths of one label; the first folder in the name of an NG is its kind."""
-    return [
-        FoundFile(path, name, label, None, "good" if label == OK else _first_folder(name) or NG) for name, path in files
-    ]
+    """Names and paths of one label; the first folder in the name of an OK is its session, of an NG its kind."""
+    if label == OK:
+        return [FoundFile(path, name, OK, session=_first_folder(name)) for name, path in files]
+    return [FoundFile(path, name, NG, kind=_first_folder(name) or NG) for name, path in files]
+
+
+def by_upload(files: Iterable[tuple[str, Path]]) -> list[FoundFile]:
+    """Names and paths of uploaded OK; a browser puts the chosen folder before every name, which is no session."""
+    found = by_label(files, OK)
+    chosen = {file.session for file in found}
+    if len(chosen) == 1 and "" not in chosen:
+        return [replace(file, session=_first_folder(file.name.split("/", 1)[1])) for file in found]
+    return found
 
 
 def by_tree(files: Iterable[tuple[str, Path]]) -> list[FoundFile]:
@@ -104,10 +117,10 @@ def by_tree(files: Iterable[tuple[str, Path]]) -> list[FoundFile]:
         if part == "ground_truth":
             continue
         if part not in ("train", "test") or not middle or (part == "train" and middle[0] != "good"):
-            if _is_picture_name(name):
+            if _is_listed(name):
                 found.append(FoundFile(path, name, None))
         elif middle[0] == "good":
-            found.append(FoundFile(path, name, OK, part))
+            found.append(FoundFile(path, name, OK, part, session="".join(middle[1:2])))
         else:
             kind = "/".join(middle)
             found.append(FoundFile(path, name, NG, part, kind, masks.get((kind, PurePosixPath(last).stem))))
@@ -128,19 +141,24 @@ def by_zip(files: Iterable[tuple[str, Path]]) -> list[FoundFile]:
     if any(name.startswith("train/good/") for name, _ in files):
         return by_tree(files)
     tops = {_first_folder(name).lower() for name, _ in files}
-    if not tops & _NG_NAMES:
-        return by_label(files, OK)
     found = []
     for name, path in files:
-        top = _first_folder(name).lower()
-        if top in _NG_NAMES:
-            kind = _first_folder(name.split("/", 1)[1]) or NG
-            found.append(FoundFile(path, name, NG, None, kind))
-        elif top in _OK_NAMES:
-            found.append(FoundFile(path, name, OK))
-        elif _is_picture_name(name):
+        top = _first_folder(name)
+        below = _first_folder(name.removeprefix(f"{top}/"))
+        if top.lower() in _NG_NAMES:
+            found.append(FoundFile(path, name, NG, kind=below or NG))
+        elif top.lower() in _OK_NAMES:
+            found.append(FoundFile(path, name, OK, session=below))
+        elif not tops & _NG_NAMES:
+            found.append(FoundFile(path, name, OK, session=top))
+        elif _is_listed(name):
             found.append(FoundFile(path, name, None))
     return found
+
+
+def is_sessions_file(name: str) -> bool:
+    """Whether a file of this name is a table of sessions."""
+    return PurePosixPath(name).name.lower() == SESSIONS_FILE
 
 
 def extract_zip(archive: str | os.PathLike[str], into: str | os.PathLike[str]) -> list[tuple[str, Path]]:
@@ -266,6 +284,11 @@ def _first_folder(name: str) -> str:
 
 def _is_picture_name(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_listed(name: str) -> bool:
+    """Whether a file in no known folder is answered by name, or looked at."""
+    return _is_picture_name(name) or is_sessions_file(name)
 
 
 def _is_litter(name: str) -> bool:

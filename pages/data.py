@@ -5,8 +5,8 @@ from functools import partial
 import streamlit as st
 
 from ias_core.errors import IntakeRefused
-from pages.services import demo, intake, jobs
-from pages.services.ledger import Ledger
+from pages.services import demo, intake, jobs, sessions
+from pages.services.ledger import ImageRecord, Ledger
 from pages.services.steps import load_config
 from pages.services.uploads import keep_zip
 from pages.ui import cached, frame, widgets
@@ -126,6 +126,7 @@ def show_data(data: intake.Intake) -> None:
     left.metric("Good parts (OK)", n_ok, border=True)
     middle.metric("Real defective parts (NG)", n_ng, border=True)
     right.metric("Refused files", len(data.rejected), border=True)
+    show_sessions([r for r in records if r.label == "ok"], data.sessions_from)
     if n_ng == 0:
         st.info(
             "You have 0 real NG. What you can still claim: how many good parts would be rejected. "
@@ -169,6 +170,21 @@ def show_data(data: intake.Intake) -> None:
         if some:
             st.caption(f"{title}: the first {len(some)} of {n_ok if label == 'ok' else n_ng}")
             widgets.gallery(widgets.drawn([(partial(cached.thumbnail, r), r.name) for r in some]), columns=10)
+
+
+def show_sessions(ok: list[ImageRecord], source: str) -> None:
+    of_session = sessions.counts(ok)
+    several = len(of_session) > 1
+    st.badge(
+        sessions.found_sentence(ok, source),
+        icon=":material/event:",
+        color="blue" if several else "orange",
+        help="A session is what was taken in one go: a shift, a lot, a day. It comes from a table sessions.csv beside "
+        "the pictures (columns file and session), else from the subfolders of the good parts, else from EXIF dates",
+    )
+    if several:
+        with st.expander("Good parts of each session"):
+            st.dataframe({"session": list(of_session), "good parts": list(of_session.values())}, hide_index=True)
 
 
 widgets.job_panel(ws, ("intake",))

@@ -6,6 +6,8 @@ import numpy as np
 import streamlit as st
 
 from ias_core.backbone_menu import MENU
+from pages.services import sessions
+from pages.services.artifacts import DetectorResult
 from pages.services.ledger import Ledger
 from pages.services.pictures import read_at_size
 from pages.services.settings import RunConfig, to_dict
@@ -82,6 +84,31 @@ def settings_form(now: RunConfig) -> RunConfig:
     return replace(now, detector=detector, seed=int(seed))
 
 
+def show_sessions(detector: DetectorResult) -> None:
+    n_sessions, gap = sessions.n_sessions_of(detector), sessions.gap_of(detector)
+    st.badge(
+        sessions.badge(n_sessions),
+        icon=":material/event:",
+        color="blue" if n_sessions > 1 else "orange",
+        help="Of the good parts in the memory bank",
+    )
+    if gap is not None:
+        where = "above" if gap.difference >= 0 else "below"
+        in_iqr = "" if gap.in_iqr is None else f" ({abs(gap.in_iqr):.2f} IQR)"
+        st.markdown(
+            f"Leave-one-session-out scores lie **{abs(gap.difference):.2f} feature distance{in_iqr}** {where} "
+            f"leave-one-out; with as many parts of any session hidden, {gap.at_random:.2f}. The lowest threshold that "
+            f"rejects none of these {gap.n} good parts would reject {gap.n_above} if their session were new; with as "
+            f"many of any session hidden, {gap.n_above_at_random}.",
+            help="Median over the good parts of the memory bank: each scored without all of its session, and without "
+            "itself alone; IQR: of the leave-one-out scores. Parts of one session look alike, so the scores of known "
+            "sessions are too low for the next one. Hiding parts also makes the bank smaller: only what lies above "
+            "the second number comes from the sessions",
+        )
+    elif n_sessions > 1:
+        st.caption("No leave-one-session-out scores: without one of the sessions nothing is left in the memory bank.")
+
+
 with st.expander("Settings", expanded=False):
     chosen = widgets.told(lambda: settings_form(config))
 if chosen is not None and chosen != config:
@@ -124,6 +151,7 @@ columns[3].metric(
 )
 for notice in meta["notices"]:
     st.warning(notice)
+show_sessions(result)
 st.plotly_chart(charts.loo_histogram(bank, held_out, check), key="loo", alt="OK scores by where they come from")
 st.caption(
     "Leave-one-out hides each picture's own patches. With a coreset nobody refills that hole, so these scores lie a "

@@ -42,9 +42,11 @@ class DetectorResult:
 
     folder : Path              holds bank.safetensors
     digest : str               of the inputs: data set, roles, settings, seed
-    sets : "bank" (leave-one-out scores), "calibration", "check", "ng"
+    sets : "bank" (leave-one-out scores), "calibration", "check", "ng". Of the bank images once more, in the same
+        order, and only from two sessions on: "bank_by_session" (leave-one-session-out scores) and "bank_at_random"
+        (as many others hidden as a session has)
     kinds : NG sha256 -> kind of defect
-    meta : JSON-ready facts: bank_id, bank_size, grid, device, seconds, notices ...
+    meta : JSON-ready facts: bank_id, bank_size, grid, device, seconds, notices, sessions (name -> bank images) ...
     """
 
     folder: Path

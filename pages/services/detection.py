@@ -1,4 +1,7 @@
-"""Build the memory bank and score every real image: bank images by leave-one-out, all others as the line would."""
+"""Build the memory bank and score every real image: bank images by leave-one-out, all others as the line would.
+
+Where the bank images come from several sessions, they are scored without their own session as well.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ias_core.errors import IasError
-from pages.services import settings
+from pages.services import sessions, settings
 from pages.services.artifacts import (
     DETECTOR,
     DetectorResult,
@@ -47,13 +50,19 @@ _ROLES = {
 
 
 def detector_digest(ws: Workspace, config: settings.RunConfig) -> str:
-    """Digest of everything the memory bank and the OK scores depend on; real NG may come later."""
+    """Digest of everything the memory bank and the OK scores depend on; real NG may come later.
+
+    Sessions count from two on: below, nothing depends on them.
+    """
     data = current(ws)
     if data is None:
         raise IasError("no pictures yet: load a folder of good parts on the data page first")
-    roles = sorted((r.sha256, _ROLES[r.role]) for r in Ledger(ws).records(label="ok") if r.role in _ROLES)
+    ok = Ledger(ws).records(label="ok")
+    roles = sorted((r.sha256, _ROLES[r.role]) for r in ok if r.role in _ROLES)
     asked = settings.to_dict(config.detector)
-    return digest_of(data.dataset_id, roles, asked, config.seed)
+    session_of = {r.sha256: sessions.session_of(r) for r in ok if r.role == "memory_bank"}
+    of_sessions = [session_of] if len(set(session_of.values())) > 1 else []
+    return digest_of(data.dataset_id, roles, asked, config.seed, *of_sessions)
 
 
 def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -186,8 +195,7 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
     with clock("coreset"):
         bank, notice = _choose_patches(bank_features, groups, source, config, progress)
     scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
-    with clock("leave-one-out"):
-        sets = {"bank": _leave_one_out(records["bank"], bank_features, groups, scorer, progress)}
+    sets = _score_bank(records["bank"], bank_features, scorer, config.seed, clock, progress)
     del bank_features
     with clock("scoring"):
         sets |= _score_others(records, source, scorer, progress)
@@ -197,6 +205,7 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
         with clock("check against anomalib"):
             agreement = _compare_with_anomalib(records, sets, source, bank, config.detector)
     folder = fresh_folder(ws, DETECTOR)
+    of_sessions = sessions.counts(records["bank"])
     result = DetectorResult(
         folder=folder,
         digest=digest,
@@ -215,6 +224,8 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
             "n_patches": bank.n_patches,
             "width": bank.features.shape[1],
             "device": str(source.device),
+            "n_sessions": len(of_sessions),
+            "sessions": of_sessions,
             "seed": config.seed,
             "seconds": clock.seconds,
             "notices": [*source.notices, *([notice] if notice else [])],
@@ -262,16 +273,39 @@ def _bank_features(records: list[ImageRecord], source: FeatureSource, progress: 
     return torch.cat(parts)
 
 
-def _leave_one_out(
-    records: list[ImageRecord], features: torch.Tensor, groups: list[str], scorer: Scorer, progress: Progress
-) -> ScoredSet:
+def _score_bank(
+    records: list[ImageRecord],
+    features: torch.Tensor,
+    scorer: Scorer,
+    seed: int,
+    clock: StageClock,
+    progress: Progress,
+) -> dict[str, ScoredSet]:
+    """Leave-one-out scores; and without each image's session, where hiding one leaves something of the bank."""
     from ias_core.patchcore.scoring import PatchScores
 
-    parts = []
-    for a in range(0, len(records), _BATCH):
-        progress("leave-one-out", a, len(records), "scoring each good part without its own patches")
-        parts.append(scorer(features[a : a + _BATCH], leave_out=groups[a : a + _BATCH]))
-    return scored_set(records, PatchScores.concatenate(parts))
+    groups = [record.group for record in records]
+    by_session = sessions.groups_to_hide(records)
+    at_random = sessions.as_many_at_random(by_session, groups, np.random.default_rng(seed))
+    asked = {"bank": (groups, "leave-one-out", "scoring each good part without its own patches")}
+    if all(scorer.can_leave_out(hidden) for hidden in {*by_session, *at_random}):  # with one session nothing is left
+        asked |= {
+            sessions.BANK_BY_SESSION: (
+                by_session,
+                "leave-one-session-out",
+                "scoring each good part without its session",
+            ),
+            sessions.BANK_AT_RANDOM: (at_random, "leave-as-many-out", "scoring each without as many others at random"),
+        }
+    sets = {}
+    for name, (hidden, stage, message) in asked.items():
+        with clock(stage):
+            parts = []
+            for a in range(0, len(records), _BATCH):
+                progress(stage, a, len(records), message)
+                parts.append(scorer(features[a : a + _BATCH], leave_out=hidden[a : a + _BATCH]))
+        sets[name] = scored_set(records, PatchScores.concatenate(parts))
+    return sets
 
 
 def _score_others(

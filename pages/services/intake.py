@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from ias_core import folders, imaging, twins
 from ias_core.errors import ImageRefused, IntakeRefused, RoleConflict
 from ias_core.folders import NG, OK, FoundFile
+from pages.services import sessions
 from pages.services.ledger import ImageRecord, Ledger, spoiling_pictures
 from pages.services.workspace import Workspace
 
@@ -48,27 +49,30 @@ class Rejected:
 class Intake:
     """What an import left in the workspace.
 
-    dataset_id : sha256 over the sorted content, labels, parts and kinds: the same files give the same id
-    accepted   : every picture of the dataset, sorted by name
-    rejected   : every file turned away
-    notices    : sentences the user should read
+    dataset_id    : sha256 over the sorted content, labels, parts and kinds: the same files give the same id
+    accepted      : every picture of the dataset, sorted by name
+    rejected      : every file turned away
+    notices       : sentences the user should read
+    sessions_from : where the sessions of the OK pictures come from: "column", "folder", "EXIF date", or "" for none
     """
 
     dataset_id: str
     accepted: tuple[ImageRecord, ...]
     rejected: tuple[Rejected, ...]
     notices: tuple[str, ...]
+    sessions_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Checked:
-    """A file that decodes, with what the ledger keeps of it."""
+    """A file that decodes, with what the ledger keeps of it; ``taken`` is the day of its EXIF date, or ""."""
 
     found: FoundFile
     sha256: str
     format: str
     width: int
     height: int
+    taken: str
     print: twins.Print
 
 
@@ -77,37 +81,51 @@ def import_folders(
     ok_dir: str | os.PathLike[str],
     ng_dir: str | os.PathLike[str] | None = None,
     *,
+    sessions_table: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Intake:
     """Take an OK folder and, if there is one, an NG folder whose subfolders are kinds.
 
     The pictures stay where they are.  The previous dataset is replaced; its history in the ledger stays.
+    ``sessions_table`` says which session each picture belongs to, instead of any table among the pictures.
 
     Raises
     ------
     IntakeRefused
-        If a folder is not there, fewer than 5 OK pictures can be used, or a picture (or its near twin) is both
-        OK and NG.  Then the previous dataset stays.
+        If a folder is not there, fewer than 5 OK pictures can be used, a picture (or its near twin) is both
+        OK and NG, or a table of sessions does not fit.  Then the previous dataset stays.
     """
     refuse_around(ws.root, ok_dir, *([] if ng_dir is None else [ng_dir]))
     found = folders.scan_folder(ok_dir, label=OK)
     if ng_dir is not None:
         found += folders.scan_folder(ng_dir, label=NG)
-    return import_found(ws, found, progress=progress)
+    return _take(ws, found, sessions_table=sessions_table, progress=progress)
 
 
 def import_found(ws: Workspace, found: Sequence[FoundFile], *, progress: Progress | None = None) -> Intake:
     """Take files whose labels are known already; as `import_folders` otherwise."""
-    return _take(ws, found, progress=progress, store=False)
+    return _take(ws, found, progress=progress)
 
 
-def import_tree(ws: Workspace, data_dir: str | os.PathLike[str], *, progress: Progress | None = None) -> Intake:
+def import_tree(
+    ws: Workspace,
+    data_dir: str | os.PathLike[str],
+    *,
+    sessions_table: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Intake:
     """Take an MVTec-style tree; as `import_folders` otherwise."""
     refuse_around(ws.root, data_dir)
-    return import_found(ws, folders.scan_tree(data_dir), progress=progress)
+    return _take(ws, folders.scan_tree(data_dir), sessions_table=sessions_table, progress=progress)
 
 
-def import_zip(ws: Workspace, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Intake:
+def import_zip(
+    ws: Workspace,
+    path: str | os.PathLike[str],
+    *,
+    sessions_table: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Intake:
     """Take a zip: an MVTec-style tree, or ``ok`` and ``ng`` folders, or OK pictures only.
 
     The pictures are copied into the workspace; as `import_folders` otherwise.
@@ -119,7 +137,7 @@ def import_zip(ws: Workspace, path: str | os.PathLike[str], *, progress: Progres
     """
     with tempfile.TemporaryDirectory(dir=ws.root, prefix="unpack-") as unpacked:
         found = folders.by_zip(folders.extract_zip(path, unpacked))
-        return _take(ws, found, progress=progress, store=True)
+        return _take(ws, found, sessions_table=sessions_table, progress=progress, store=True)
 
 
 def import_uploads(
@@ -129,12 +147,12 @@ def import_uploads(
     *,
     progress: Progress | None = None,
 ) -> Intake:
-    """Take uploaded files, (name, content) each; folders in the names of NG are kinds.
+    """Take uploaded files, (name, content) each; folders in the names of OK are sessions, of NG kinds.
 
     The pictures are copied into the workspace; as `import_folders` otherwise.
     """
     with tempfile.TemporaryDirectory(dir=ws.root, prefix="upload-") as arrived:
-        found = folders.by_label(_written(ok, Path(arrived), "ok"), OK)
+        found = folders.by_upload(_written(ok, Path(arrived), "ok"))
         found += folders.by_label(_written(ng, Path(arrived), "ng"), NG)
         return _take(ws, found, progress=progress, store=True)
 
@@ -163,7 +181,8 @@ def add_verification_ng(
     ledger = Ledger(ws)
     present = ledger.records()
     with tempfile.TemporaryDirectory(dir=ws.root, prefix="upload-") as arrived:
-        found = folders.by_label(_written(files, Path(arrived), "ng"), NG)
+        found, tables = sessions.without_tables(folders.by_label(_written(files, Path(arrived), "ng"), NG))
+        by_table = sessions.sessions_by_table(found, tables)
         checked, rejected = _check_all(found, progress)
         name_of_ng = {r.sha256: r.name for r in present if r.label == NG}
         for item in checked:
@@ -191,13 +210,20 @@ def add_verification_ng(
         groups = _groups(fresh, twins.find_twins(prints))
         for i, j in pairs:
             groups[i] = present[j].group
-        records = [_record(ws, item, group, True) for item, group in zip(fresh, groups, strict=True)]
+        session_of, _ = _sessions(fresh, by_table)
+        records = [_record(ws, item, groups[i], session_of[i], True) for i, item in enumerate(fresh)]
         _write(ws, records, fresh, replace=False)
     ledger.assign([r.sha256 for r in records], "verification_ng", by="intake", why="added for verification")
     twin_notes = [
         f"{fresh[i].found.name} is a near twin of {present[j].name}: together they count as one part." for i, j in pairs
     ]
-    return Intake(stored["dataset_id"], ledger.records(), tuple(rejected), tuple(twin_notes))
+    return Intake(
+        stored["dataset_id"],
+        ledger.records(),
+        tuple(rejected),
+        tuple(twin_notes),
+        stored.get("sessions_from", ""),
+    )
 
 
 def refuse_around(results: Path, *sources: str | os.PathLike[str]) -> None:
@@ -222,7 +248,13 @@ def current(ws: Workspace) -> Intake | None:
     if stored is None:
         return None
     rejected = tuple(Rejected(**item) for item in stored["rejected"])
-    return Intake(stored["dataset_id"], Ledger(ws).records(), rejected, tuple(stored["notices"]))
+    return Intake(
+        stored["dataset_id"],
+        Ledger(ws).records(),
+        rejected,
+        tuple(stored["notices"]),
+        stored.get("sessions_from", ""),  # none in a workspace from before sessions
+    )
 
 
 def assign_roles(ws: Workspace, *, seed: int) -> dict[str, int]:
@@ -298,8 +330,17 @@ def assign_roles(ws: Workspace, *, seed: int) -> dict[str, int]:
     return dict(Counter(r.role for r in ledger.records() if r.role is not None))
 
 
-def _take(ws: Workspace, found: Sequence[FoundFile], *, progress: Progress | None, store: bool) -> Intake:
-    checked, rejected = _check_all(found, progress)
+def _take(
+    ws: Workspace,
+    found: Sequence[FoundFile],
+    *,
+    sessions_table: str | os.PathLike[str] | None = None,
+    progress: Progress | None,
+    store: bool = False,
+) -> Intake:
+    pictures, tables = sessions.without_tables(found)
+    by_table = sessions.sessions_by_table(pictures, tables, sessions_table)
+    checked, rejected = _check_all(pictures, progress)
     ok, repeated = _without_repeats([item for item in checked if item.found.label == OK])
     ng, repeated_ng = _without_repeats([item for item in checked if item.found.label == NG])
     rejected = sorted([*rejected, *repeated, *repeated_ng], key=lambda r: r.name)
@@ -322,16 +363,23 @@ def _take(ws: Workspace, found: Sequence[FoundFile], *, progress: Progress | Non
             raise IntakeRefused(sentence, rejected)
 
     groups = _groups(accepted, pairs)
-    records = [_record(ws, item, group, store) for item, group in zip(accepted, groups, strict=True)]
+    ok_sessions, sessions_from = _sessions(ok, by_table)
+    session_of = ok_sessions + _sessions(ng, by_table)[0]
+    records = [_record(ws, item, groups[i], session_of[i], store) for i, item in enumerate(accepted)]
     content = sorted(f"{r.sha256} {r.label} {r.part} {r.kind}" for r in records)
     dataset_id = hashlib.sha256("\n".join(content).encode()).hexdigest()
     notices = _notices(accepted, pairs)
     _write(ws, records, accepted, replace=True)
     ws.set_choice(
         _CHOICE,
-        {"dataset_id": dataset_id, "rejected": [asdict(r) for r in rejected], "notices": notices},
+        {
+            "dataset_id": dataset_id,
+            "rejected": [asdict(r) for r in rejected],
+            "notices": notices,
+            "sessions_from": sessions_from,
+        },
     )
-    return Intake(dataset_id, Ledger(ws).records(), tuple(rejected), tuple(notices))
+    return Intake(dataset_id, Ledger(ws).records(), tuple(rejected), tuple(notices), sessions_from)
 
 
 def _check_all(found: Sequence[FoundFile], progress: Progress | None) -> tuple[list[_Checked], list[Rejected]]:
@@ -365,7 +413,7 @@ def _check(file: FoundFile) -> _Checked | Rejected:
         return Rejected(file.name, str(refusal))
     sha256 = hashlib.sha256(data).hexdigest()
     height, width = pixels.shape[:2]
-    return _Checked(file, sha256, header.format, width, height, twins.print_of(pixels))
+    return _Checked(file, sha256, header.format, width, height, header.taken, twins.print_of(pixels))
 
 
 def _is_text(name: str) -> bool:
@@ -434,7 +482,16 @@ def _notices(accepted: Sequence[_Checked], pairs: Sequence[tuple[int, int]]) -> 
     return notices
 
 
-def _record(ws: Workspace, item: _Checked, group: str, store: bool) -> ImageRecord:
+def _sessions(items: Sequence[_Checked], by_table: Mapping[Path, str]) -> tuple[list[str], str]:
+    """Sessions of the pictures of one label, and where they come from."""
+    return sessions.choose(
+        by_table=[by_table.get(item.found.path, "") for item in items],
+        by_folder=[item.found.session for item in items],
+        by_date=[item.taken for item in items],
+    )
+
+
+def _record(ws: Workspace, item: _Checked, group: str, session: str, store: bool) -> ImageRecord:
     path, mask = item.found.path, item.found.mask
     if store:
         path = _stored(ws, path, f"{item.sha256}.{item.format.lower()}")
@@ -452,6 +509,7 @@ def _record(ws: Workspace, item: _Checked, group: str, store: bool) -> ImageReco
         height=item.height,
         group=group,
         role=None,
+        session=session,
     )
 
 
@@ -477,8 +535,8 @@ def _write(ws: Workspace, records: Sequence[ImageRecord], items: Sequence[_Check
         if replace:
             db.execute("DELETE FROM images")
         db.executemany(
-            'INSERT INTO images (sha256, name, path, label, kind, part, mask_path, width, height, "group") '
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO images (sha256, name, path, label, kind, part, mask_path, width, height, "group", session) '
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     r.sha256,
@@ -491,6 +549,7 @@ def _write(ws: Workspace, records: Sequence[ImageRecord], items: Sequence[_Check
                     r.width,
                     r.height,
                     r.group,
+                    r.session,
                 )
                 for r in records
             ],

@@ -39,7 +39,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     sha256 TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
     part TEXT, mask_path TEXT, width INTEGER NOT NULL, height INTEGER NOT NULL, "group" TEXT NOT NULL,
-    role TEXT
+    role TEXT, session TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS prints (sha256 TEXT PRIMARY KEY, print BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS history (
@@ -70,6 +70,7 @@ class ImageRecord:
     width, height : px, upright
     group         : the same for near twins: no split and no leave-one-out may part them
     role          : one of ROLES, or None as long as it has none
+    session       : shift, lot or day it was taken in, "" if unknown; see ``pages.services.sessions``
     """
 
     sha256: str
@@ -83,6 +84,7 @@ class ImageRecord:
     height: int
     group: str
     role: str | None
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,9 @@ class Ledger:
         with ws.transaction() as db:
             for statement in _statements(_SCHEMA):
                 db.execute(statement)
+            if "session" not in {row["name"] for row in db.execute("PRAGMA table_info(images)")}:
+                # A workspace from before sessions: its pictures have none.
+                db.execute("ALTER TABLE images ADD COLUMN session TEXT NOT NULL DEFAULT ''")
 
     def records(self, label: str | None = None, role: str | None = None) -> tuple[ImageRecord, ...]:
         """Pictures of the dataset, sorted by name; of one label or one role if asked."""
