@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -37,6 +37,7 @@ def three_sigma(rate: float, draws: int) -> float:
 # By cost
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, COSTS, SHARE)
 def test_no_pair_of_thresholds_costs_less(ok, ng, costs, share):
     assume(auroc(ok, ng).auroc >= 0.5)
@@ -67,6 +68,7 @@ def test_no_pair_of_thresholds_costs_less(ok, ng, costs, share):
     assert np.searchsorted(tried, band.ng_from) == np.searchsorted(tried, high)
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, st.sampled_from([-1.0, 0.0, 3.0, 4.5, 9.0, 20.0]), COSTS, SHARE)
 def test_with_a_fixed_ng_threshold_no_lower_end_costs_less(ok, ng, ng_from, costs, share):
     assume(auroc(ok, ng).auroc >= 0.5)
@@ -83,6 +85,7 @@ def test_with_a_fixed_ng_threshold_no_lower_end_costs_less(ok, ng, ng_from, cost
     assert (band.review_from == ng_from) == (all_costs[-1] <= min(all_costs) + 1e-9 * scale)
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, COSTS, SHARE)
 def test_counts_in_the_band_are_those_of_decide(ok, ng, costs, share):
     assume(auroc(ok, ng).auroc >= 0.5)
@@ -252,6 +255,7 @@ def test_true_share_is_above_the_limit_in_at_most_5_percent_of_draws(max_share, 
     assert above > 0  # a promise that never fails would be wider than it says
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=59, max_size=90).map(lambda v: np.array(v, float)), st.integers(0, 7))
 def test_band_never_holds_more_of_the_scores_seen_than_its_rank(ok, ng_from):
     band = by_staffing(ok, ng_from, max_share=0.05, source="held-out")

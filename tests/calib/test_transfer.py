@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binom, binomtest, kstwobign, norm
@@ -74,6 +74,7 @@ def test_highest_of_equal_thresholds_and_flagging_nothing():
     assert regret(np.array([5.0]), np.array([5.0]), -np.inf).value == 0.0  # one score: nothing is better than another
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, st.integers(-1, 10).map(lambda t: t + 0.5) | st.sampled_from([-np.inf, np.inf, 4.0]), WEIGHT)
 def test_regret_is_that_of_trying_every_threshold(ok, real, threshold, weight):
     tried = np.r_[-np.inf, np.unique(np.r_[ok, real]), np.inf]
@@ -89,12 +90,14 @@ def test_regret_is_that_of_trying_every_threshold(ok, real, threshold, weight):
     assert tried[best - 1] < found.best_threshold <= tried[best] or best == 0
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, st.lists(st.sampled_from([-np.inf, 2.0, 2.5, 9.0, np.inf]), min_size=1, max_size=9), WEIGHT)
 def test_losses_are_those_of_is_ng(ok, ng, thresholds, weight):
     found = losses(ok, ng, np.array(thresholds), weight=weight)
     assert found == pytest.approx([loss_at(ok, ng, t, weight) for t in thresholds], abs=1e-12)
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES)
 def test_balanced_regret_is_half_the_loss_of_youden_index(ok, ng):
     choice = youden(ok, ng, source="held-out")
@@ -105,6 +108,7 @@ def test_balanced_regret_is_half_the_loss_of_youden_index(ok, ng):
         assert found.best_threshold == choice.value
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, st.integers(0, 9))
 def test_regret_ignores_rising_transforms(ok, real, threshold):
     before = regret(ok, real, threshold)
@@ -234,6 +238,7 @@ def test_all_figures_by_hand():
     assert found.verdict == CANNOT_TELL
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES, SCORES)
 def test_distances_are_those_of_their_definitions(ok, synthetic, real):
     found = transfer(ok, synthetic, real, 4.5, rng=np.random.default_rng(0))
