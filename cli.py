@@ -3,6 +3,7 @@
 python cli.py app                      install what is missing, open the app in the browser
 python cli.py demo --out DIR           the whole job on the demo pictures
 python cli.py run --ok DIR --out DIR   the whole job on your own pictures
+python cli.py study --demo --out DIR   what each threshold rule is worth on real parts, over many splits
 """
 
 import argparse
@@ -44,18 +45,27 @@ def parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="the same on the demo pictures (package elpv-dataset)")
     demo.add_argument("--config", type=Path, help="settings as .json or .toml")
-    for command in (run, demo):
+    study = commands.add_parser("study", help="every threshold rule over many splits of real parts; writes study.json")
+    source = study.add_mutually_exclusive_group(required=True)
+    source.add_argument("--demo", action="store_true", help="the demo pictures (package elpv-dataset)")
+    source.add_argument("--ok", type=Path, help="folder of good parts; real NG come with --ng")
+    source.add_argument("--data", type=Path, help="MVTec-style tree")
+    study.add_argument("--ng", type=Path, help="folder of real defective parts, only with --ok")
+    study.add_argument("--banks", type=int, default=3, help="memory banks, each on other good parts (default 3)")
+    study.add_argument("--splits", type=int, default=200, help="splits per memory bank (default 200)")
+    study.add_argument("--config", type=Path, help="settings as .json or .toml")
+    for command in (run, demo, study):
         command.add_argument("--seed", type=int, help="decides split, coreset start and synthesis (default 0)")
-        command.add_argument("--out", type=Path, required=True, help="folder for calibration.json and the workspace")
+        command.add_argument("--out", type=Path, required=True, help="folder for the results and the workspace")
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0, or 1 with one line on stderr for wrong use and bad data; never a traceback."""
     asked = parser().parse_args(arguments)
-    if asked.command == "run" and asked.ng is not None and asked.ok is None:
+    if asked.command in ("run", "study") and asked.ng is not None and asked.ok is None:
         print(
-            "cli.py run: --ng goes with --ok; a tree or zip brings its own test/<kind> folders",
+            f"cli.py {asked.command}: --ng goes with --ok; a tree or zip brings its own test/<kind> folders",
             file=sys.stderr,
         )
         return 1
@@ -64,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.command == "app":
             return open_app(asked)
         log = asked.out / "error.log"
-        return run_job(asked)
+        return run_study(asked) if asked.command == "study" else run_job(asked)
     except KeyboardInterrupt:
         print("cli.py: cancelled", file=sys.stderr)
     except OSError as error:
@@ -137,22 +147,10 @@ def missing_requirements() -> list[str]:
 
 def run_job(asked: argparse.Namespace) -> int:
     """Pictures to calibration.json, with a summary on stdout."""
-    from dataclasses import replace
-
-    from ias_core.errors import IasError
     from pages.services import demo, intake, pipeline, report, sessions, settings, verification
-    from pages.services.settings import RunConfig, read_config
     from pages.services.workspace import Workspace
 
-    config = read_config(asked.config) if asked.config else RunConfig()
-    if asked.seed is not None:
-        config = replace(config, seed=asked.seed)
-    sources = [folder for name in ("ok", "ng", "data") if (folder := getattr(asked, name, None)) is not None]
-    intake.refuse_around(asked.out, *sources)
-    try:
-        asked.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IasError(f"--out {asked.out} cannot be made a folder ({error.strerror})") from error
+    config = _prepared(asked)
     ws = Workspace(asked.out / "workspace")
     if asked.command == "demo":
         data = demo.import_demo(ws)
@@ -178,6 +176,46 @@ def run_job(asked: argparse.Namespace) -> int:
     print(report.summary(written))
     print(f"written: {path}")
     return 0
+
+
+def run_study(asked: argparse.Namespace) -> int:
+    """Every rule over many splits of real parts, as a table on stdout, study.json and study.png."""
+    from pages.services import demo, intake, study
+
+    config = _prepared(asked)
+
+    def take_in(ws) -> None:
+        if asked.demo:
+            demo.import_demo(ws)
+        elif asked.data:
+            intake.import_tree(ws, asked.data)
+        else:
+            intake.import_folders(ws, asked.ok, asked.ng)
+
+    found = study.run_study(asked.out, take_in, config, banks=asked.banks, splits=asked.splits, progress=_print_stage())
+    print(study.table(found))
+    print(f"written: {', '.join(map(str, study.write_study(found, asked.out)))}")
+    return 0
+
+
+def _prepared(asked: argparse.Namespace):
+    """The settings asked for; ``--out`` is a folder, and not among the pictures."""
+    from dataclasses import replace
+
+    from ias_core.errors import IasError
+    from pages.services import intake
+    from pages.services.settings import RunConfig, read_config
+
+    config = read_config(asked.config) if asked.config else RunConfig()
+    if asked.seed is not None:
+        config = replace(config, seed=asked.seed)
+    sources = [folder for name in ("ok", "ng", "data") if (folder := getattr(asked, name, None)) is not None]
+    intake.refuse_around(asked.out, *sources)
+    try:
+        asked.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IasError(f"--out {asked.out} cannot be made a folder ({error.strerror})") from error
+    return config
 
 
 def _print_stage():

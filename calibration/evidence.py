@@ -54,15 +54,15 @@ CLASSES: dict[str, EvidenceClass] = {
         ),
     )
 }
-REFUTED = "Not for release: real NG refute the target. Lower the threshold, or improve the detector, and verify anew."
+REFUTED_TITLE = "real NG refute the target"
+REFUTED = "Not for release. Lower the threshold, or improve the detector, and verify anew on other real NG."
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The class of one threshold.
 
-    refuted : real NG show, at ``confidence``, that the recall is below the target
-    may     : what may be released; says so where the target is refuted
+    refuted : real NG show, at ``confidence``, that the recall is below the target; then title and ``may`` say so
     """
 
     key: str
@@ -106,7 +106,7 @@ def evidence_class(
         found = CLASSES["T3" if caught.low >= target_recall else "T2"]
     return Evidence(
         key=found.key,
-        title=found.title,
+        title=REFUTED_TITLE if refuted else found.title,
         stands_on=found.stands_on,
         may=REFUTED if refuted else found.may,
         refuted=refuted,

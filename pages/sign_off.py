@@ -10,7 +10,8 @@ from pages.services import records
 from pages.services.decision import current_decision
 from pages.services.report import calibration_report_of, decision_row
 from pages.services.steps import load_config
-from pages.services.verification import last_verification
+from pages.services.trust import Judgement, real_class
+from pages.services.verification import free_ng, last_verification
 from pages.ui import cached, frame, state, widgets
 
 ws, steps = frame.bootstrap("sign_off")
@@ -20,14 +21,19 @@ config, decision = load_config(ws), current_decision(ws)
 detector, synthesis = cached.detector(ws), cached.synthesis(ws)
 verified = last_verification(ws)
 checked = bool(verified and verified["decision"] == decision.digest and verified["status"] == "checked")
-report = calibration_report_of(ws, config, detector, synthesis)
-fixed = decision_row(ws, decision, detector, checked=checked)
+ng_free = free_ng(ws)
+judgement = Judgement(
+    cached.table(detector, synthesis, config, ng_free), cached.trust(ws, detector, synthesis, config, ng_free)
+)
+report = calibration_report_of(ws, config, detector, synthesis, judgement)
+fixed = decision_row(ws, decision, detector, synthesis, config, checked=checked)
 report["fixed"] = fixed
 report["status"] = fixed["status"]
 
 rule = RULES[decision.rule].title if decision.rule else "set by hand"
 st.markdown(f"## Threshold {decision.value:.4f} - {'checked on real NG' if checked else 'PROVISIONAL'}")
 st.markdown(f"{rule} ({decision.origin}), fixed {decision.fixed_at}. A part is NG when its score is at or above it.")
+widgets.evidence_line(real_class(ws, decision.value, detector, synthesis, config, checked=checked))
 if not checked:
     st.warning(
         "Provisional: this threshold was not checked on real NG of its own. It may be used to collect parts, "
@@ -36,13 +42,14 @@ if not checked:
 left, middle, right = st.columns(3)
 left.metric("Good parts rejected (check OK)", fixed["rejected"] or "not checked", border=True)
 middle.metric("Real NG caught", fixed["caught"] or "not checked", border=True)
-right.metric("Synthetic NG", f"{sum(len(s.ids) for s in synthesis.sets.values())}, not evidence", border=True)
+n_synthetic = sum(len(scores) for scores in judgement.table.evidence.synthetic.values())
+right.metric("Synthetic NG", f"{n_synthetic}, not evidence", border=True)
 if fixed["rejected"]:
     left.caption(f"95 %: up to {widgets.percent(fixed['real_fpr_upper_95'])}")
 if fixed["caught"]:
     middle.caption(
-        f"95 %: at least {widgets.percent(fixed['real_recall_lower_95'])}, escape up to "
-        f"{widgets.percent(1 - fixed['real_recall_lower_95'])}"
+        f"95 %: at least {widgets.percent(fixed['real_recall_lower_95'])}; the misses prove at most "
+        f"{widgets.percent(1 - fixed['real_recall_lower_95'])} escape at 95 %"
     )
 st.subheader("Sign")
 st.caption("No identity provider is configured: the name is typed and recorded as unverified.")

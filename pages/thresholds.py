@@ -3,18 +3,22 @@
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
+from calibration.bounds import rate_bound
 from calibration.counts import counts_at
 from calibration.rules import RULES, title_of
+from calibration.simultaneous import rate_bound_anywhere
 from calibration.types import ThresholdChoice
+from pages.services import jobs
 from pages.services.decision import current_decision, fix_threshold
+from pages.services.ledger import Ledger
 from pages.services.settings import to_dict
 from pages.services.steps import load_config
 from pages.services.thresholds import ThresholdTable
+from pages.services.trust import Trust, class_of
 from pages.services.verification import basis_of, free_ng, last_verification, note_seen
-from pages.ui import cached, charts, frame, state, widgets, words
+from pages.ui import cached, charts, frame, rules_view, state, trust_view, widgets, words
 
 SLIDER = "threshold-slider"
 STEPS = 2000
@@ -29,6 +33,7 @@ config = load_config(ws)
 detector, synthesis = cached.detector(ws), cached.synthesis(ws)
 ng_free = free_ng(ws)
 table: ThresholdTable = cached.table(detector, synthesis, config, ng_free)
+trust: Trust = cached.trust(ws, detector, synthesis, config, ng_free)
 evidence = table.evidence
 recommended = table.recommendation.choice
 scores = np.concatenate([evidence.ok, *evidence.synthetic.values()])
@@ -89,13 +94,18 @@ def fix(show_real: bool) -> None:
     state.put("spent", spent)
 
 
+# Before real NG are in view, a class that rests on them would give away what they say.
+shown = trust.evidence if state.get("real-in-view") else class_of(None, evidence, config)
 if recommended.value is None:
     st.error(table.recommendation.why)
+    st.markdown("What to change:\n" + "\n".join(f"{i}. {way}" for i, way in enumerate(table.recommendation.advice, 1)))
 else:
     st.success(
         f"**Recommended: {recommended.value:.3f}** (feature distance, rule: {title_of(recommended)}). "
         f"{table.recommendation.why}"
     )
+    widgets.evidence_line(shown)
+trust_view.standing_apart(trust.apart, detector, {r.sha256: r for r in Ledger(ws).records(label="ok")})
 
 
 @st.fragment
@@ -112,6 +122,9 @@ def threshold_at_work() -> None:
         )
         if show_real:
             note_seen(ws, ng_free, basis=basis_of(detector.meta["bank_id"], to_dict(config)["thresholds"]))
+    if state.get("real-in-view", False) != show_real:
+        state.put("real-in-view", show_real)
+        st.rerun(scope="app")  # the blocks below the fragment show real NG too
     basis = (detector.digest, synthesis.digest)
     if not state.has_widget(SLIDER) or state.get("slider-basis") != basis:  # another tab may have built again
         state.set_widget(SLIDER, rounded(origin_now()[2]))
@@ -131,16 +144,16 @@ def threshold_at_work() -> None:
     origin, rule, value = origin_now()
     if right.button("Fix this threshold", type="primary", on_click=fix, args=(show_real,), width="stretch", key="fix"):
         st.rerun(scope="app")  # rail and later steps change, not only this fragment
-    ok = counts_at(evidence.ok, value)
+    flagged = counts_at(evidence.ok, value)
+    # A threshold on a slider is picked while looking: its limit must hold at every threshold at once.
+    ok = flagged if origin == "recommended" else rate_bound_anywhere(flagged.k, flagged.n)
     caught = {name: counts_at(found, value) for name, found in evidence.synthetic.items()}
     real = counts_at(evidence.ng_real, value) if show_real else None
     columns = st.columns(3)
     with columns[0].container(border=True):
         st.markdown(f"##### {widgets.rejected_sentence(ok)}")
-        st.caption(
-            f"{words.OK_SOURCES[evidence.ok_source]} pictures; the limit holds for a threshold fixed before "
-            "looking at them"
-        )
+        how = "by a rule stated before" if origin == "recommended" else "while looking at them"
+        st.caption(f"{words.OK_SOURCES[evidence.ok_source]} pictures; the limit holds for a threshold chosen {how}")
     with columns[1].container(border=True):
         for name, bound in caught.items():
             st.markdown(f"##### {bound.k} of {bound.n} synthetic NG caught ({words.method(name)})")
@@ -148,17 +161,14 @@ def threshold_at_work() -> None:
     with columns[2].container(border=True):
         if real is not None:
             st.markdown(f"##### {widgets.caught_sentence(real, 'real NG')}")
-            st.caption("seen here, they can only verify the recommended threshold")
+            st.caption(f"{widgets.missed_sentence(real)}; seen here, they can only verify the recommended threshold")
         elif len(evidence.ng_real):
             st.markdown("##### Real NG: kept for verification")
             st.caption("not looked at yet")
         else:
             st.markdown("##### 0 real NG: nothing is known about escapes")
             st.caption("one caught NG would prove an escape rate of at most 95 %, two 77.6 %, ten 25.9 %")
-    st.caption(
-        f"Threshold in use: {value:.4f}, {origin}{f' ({RULES[rule].title})' if rule else ''}. Evidence: "
-        f"{'real NG seen' if show_real else 'synthetic and OK only'}, provisional."
-    )
+    st.caption(f"Threshold in use: {value:.4f}, {origin}{f' ({RULES[rule].title})' if rule else ''}.")
     draw(value, ok, caught, real)
 
 
@@ -171,19 +181,30 @@ def draw(value, ok, caught, real) -> None:
     bands = [
         ("synthetic", f"synthetic NG, {words.method(n)}", band, area) for n, (area, band) in table.synthetic_roc.items()
     ]
+    pointwise = {f"synthetic NG, {words.method(n)}": trust.bands[n] for n in table.synthetic_roc}
     operating = [("synthetic", words.method(n), ok, bound) for n, bound in caught.items()]
     if real is not None:
         groups.append(charts.ScoreGroup("real", "Real NG", evidence.ng_real, real_names()))
         area, band = table.real_roc
         judge = evidence.ok_check if table.real_ok_source == "check" else evidence.ok
-        bands.append(("real", f"real NG ({table.real_ok_source} OK)", band, area))
+        label = f"real NG ({table.real_ok_source} OK)"
+        bands.append(("real", label, band, area))
+        pointwise[label] = trust.bands["real"]
         operating.append(("real", "real NG", counts_at(judge, value), real))
     st.plotly_chart(
-        charts.score_distribution(groups, value, recommended.value),
+        charts.score_distribution(groups, value, recommended.value, review_from=review_from(value)),
         key="distribution",
         alt=f"{ok.k} of {ok.n} good parts at or above the threshold {value:.3f}",
     )
-    st.plotly_chart(charts.roc(bands, operating), key="roc", alt="ROC of synthetic and real NG with bands")
+    st.plotly_chart(
+        charts.roc(bands, operating, pointwise=pointwise), key="roc", alt="ROC of synthetic and real NG with bands"
+    )
+
+
+def review_from(value: float) -> float | None:
+    """Where the review band of the staffing limit begins, while the recommended threshold is in use."""
+    staffed = trust.reviews[0] if trust.reviews else None
+    return staffed.review_from if staffed is not None and value == recommended.value else None
 
 
 def ok_names() -> tuple[str, ...]:
@@ -208,47 +229,72 @@ if steps["thresholds"].state == "done" and decision is not None:
 elif steps["thresholds"].state == "out of date":
     st.warning("A threshold was fixed for another detector, other synthetic NG or other settings. Fix one again.")
 
-st.subheader("Every rule")
-rows = [
-    {
-        "rule": title_of(c),
-        "threshold": c.value,
-        "expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
-        "at most (95 %)": None if c.fpr_upper_95 is None else 100 * c.fpr_upper_95,
-        "set on": f"{c.n_ok} {words.OK_SOURCES[c.source]}" + (f", {c.n_ng} synthetic NG" if c.n_ng else ""),
-        "what it promises": c.promise or f"no threshold: {c.reason}",
-    }
-    for c in table.choices
-]
-percent = st.column_config.NumberColumn(format="%.2f %%", width=110, help="share of good parts rejected")
-st.dataframe(
-    pd.DataFrame(rows),
-    hide_index=True,
-    column_config={
-        "rule": st.column_config.TextColumn(width=190),
-        "threshold": st.column_config.NumberColumn(format="%.3f", width=75, help="feature distance"),
-        "expects to reject": percent,
-        "at most (95 %)": percent,
-        "set on": st.column_config.TextColumn(width=150),
-        "what it promises": st.column_config.TextColumn(width=330),
-    },
+
+def as_card(choice: ThresholdChoice) -> rules_view.Card:
+    primary = evidence.synthetic.get(evidence.primary or "")
+    caught = "none scored yet."
+    if primary is not None and choice.value is not None:
+        bound = counts_at(primary, choice.value)
+        caught = f"{bound.k} of {bound.n} caught ({words.method(evidence.primary)}); this is not evidence of escape."
+    return rules_view.Card(choice, caught, shown if choice == recommended else class_of(None, evidence, config))
+
+
+def vary_seeds() -> None:
+    widgets.start_job(ws, "seeds", to_dict(config))
+    st.rerun()
+
+
+def real_in_view() -> bool:
+    """Real NG are on screen, or were: by the toggle above, or because the threshold was checked on them."""
+    return bool(len(evidence.ng_real) and state.get("real-in-view"))
+
+
+st.header("How far can this be trusted?")
+rules_tab, range_tab, pod_tab, transfer_tab, review_tab, collect_tab = st.tabs(
+    ["Every rule", "Robustness", "Smallest defect found", "Synthetic against real", "Review band", "What to collect"]
 )
-usable = [c for c in table.choices if c.value is not None]
-with st.expander("How was this computed, and take another rule"):
-    for place, choice in enumerate(usable):
-        text, button = st.columns([6, 1])
-        rule_text = RULES[choice.rule]
-        text.markdown(
-            f"**{title_of(choice)}: {choice.value:.4f}** on {choice.n_ok} {words.OK_SOURCES[choice.source]} "
-            f"images{f' and {choice.n_ng} synthetic NG' if choice.n_ng else ''}. Assumes: "
-            f"{rule_text.assumes}. Promises: {choice.promise}. {' '.join(choice.notes)}"
+with rules_tab:
+    rules_view.table(table.choices)
+    rules_view.cards(
+        [as_card(choice) for choice in table.choices],
+        recommended,
+        take,
+        footer=(
+            f"Seed {config.seed}. Memory bank {detector.meta['bank_id'][:16]}: "
+            "on another bank these numbers mean nothing."
+        ),
+    )
+with range_tab:
+    widgets.job_panel(ws, ("seeds",))
+    trust_view.robustness(trust, start_seeds=vary_seeds, running=bool(jobs.active(ws)))
+with pod_tab:
+    if recommended.value is None:
+        st.info("There is no recommended threshold to find defects with.")
+    else:
+        measured = cached.measured(ws, detector, ng_free) if real_in_view() else None
+        trust_view.pod(trust, evidence, measured, recommended.value)
+with transfer_tab:
+    if real_in_view():
+        trust_view.transfers(trust, evidence, real_names())
+    elif len(evidence.ng_real):
+        st.info(
+            f"{len(evidence.ng_real)} real NG are kept for verification. The comparison is shown once the threshold "
+            "is fixed and checked, or when you switch real NG on above; seen earlier, they can only verify the "
+            "recommended threshold."
         )
-        button.button(
-            "Use",
-            key=f"use-{place}",
-            on_click=take,
-            args=(choice, "recommended" if choice == recommended else "rule"),
-        )
-    st.caption(
-        f"Seed {config.seed}. Memory bank {detector.meta['bank_id'][:16]}: on another bank these numbers mean nothing."
+    else:
+        st.info("0 real NG: nobody knows whether synthetic NG are like them. Two can refute it, dozens can show it.")
+with review_tab:
+    if trust.reviews:
+        trust_view.reviews(trust.reviews)
+    else:
+        st.info("There is no recommended threshold to put a review band below.")
+with collect_tab:
+    seen = real_in_view() and recommended.value is not None
+    trust_view.collect(
+        len(evidence.ok),
+        words.OK_SOURCES[evidence.ok_source],
+        rate_bound(trust.plan_ng.wrong, trust.plan_ng.n) if seen else None,
+        len(ng_free),
+        config.thresholds,
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import streamlit as st
 
+from calibration.bounds import needed_ng
 from pages.services.decision import current_decision
 from pages.services.detection import unscored_ng
 from pages.services.intake import add_verification_ng
@@ -10,6 +11,7 @@ from pages.services.ledger import Ledger
 from pages.services.pictures import read_at_size
 from pages.services.settings import to_dict
 from pages.services.steps import load_config
+from pages.services.trust import real_class
 from pages.services.verification import free_ng, verify
 from pages.ui import cached, frame, state, widgets
 
@@ -20,10 +22,14 @@ st.markdown(
     "Decided here: **whether the fixed threshold holds on real defects** that no step before has used. Never optional."
 )
 frame.stop_if_missing(steps["verification"])
-decision, detector = current_decision(ws), cached.detector(ws)
+decision, detector, config = current_decision(ws), cached.detector(ws), load_config(ws)
+asked = config.thresholds
 free = free_ng(ws)
 st.markdown(
-    f"Fixed threshold: **{decision.value:.4f}** feature distance ({decision.origin}), fixed {decision.fixed_at}."
+    f"Fixed threshold: **{decision.value:.4f}** feature distance ({decision.origin}), fixed {decision.fixed_at}. "
+    f"Target, stated beforehand: at most {widgets.percent(1 - asked.target_recall)} of defects missed "
+    f"({100 * asked.confidence:g} % confidence), which takes {needed_ng(asked.target_recall, asked.confidence)} "
+    "real NG without a miss."
 )
 if not free:
     st.info(
@@ -41,7 +47,7 @@ with st.expander("Add real NG for verification", expanded=not free):
         added = widgets.told(lambda: add_verification_ng(ws, [(f.name, f.getvalue()) for f in files]))
         if added is not None:
             state.put("refused-ng", [(r.name, r.reason) for r in added.rejected])
-            widgets.start_job(ws, "score", to_dict(load_config(ws)))
+            widgets.start_job(ws, "score", to_dict(config))
             st.rerun()
 for name, reason in state.get("refused-ng", []):
     st.warning(f"{name}: {reason}")
@@ -50,7 +56,7 @@ waiting = unscored_ng(ws, detector)
 if waiting and steps["verification"].state != "running":
     st.warning(f"{len(waiting)} real NG were added and have no score yet.")
     if st.button("Score the added NG", type="primary", key="score"):
-        widgets.start_job(ws, "score", to_dict(load_config(ws)))
+        widgets.start_job(ws, "score", to_dict(config))
         st.rerun()
 if waiting:
     st.stop()
@@ -63,6 +69,7 @@ if steps["verification"].state != "done":
 result = widgets.told(lambda: verify(ws, detector, decision))
 if result is None:
     st.stop()
+widgets.evidence_line(real_class(ws, decision.value, detector, cached.synthesis(ws), config, checked=True))
 left, right = st.columns(2)
 with left.container(border=True):
     if result.caught_ng is None:
@@ -71,7 +78,7 @@ with left.container(border=True):
     else:
         n = result.caught_ng
         st.markdown(f"### {widgets.caught_sentence(n, 'real NG')}")
-        st.caption(f"{n.n - n.k} of {n.n} missed: proves at most {widgets.percent(1 - n.low)} escape at 95 %")
+        st.caption(widgets.missed_sentence(n))
 with right.container(border=True):
     if result.rejected_ok is None:
         st.markdown("### No check OK pictures")

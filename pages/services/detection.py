@@ -5,7 +5,7 @@ Where the bank images come from several sessions, they are scored without their 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,10 +190,10 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
 
         source = FeatureSource(config.detector)
     with clock("features"):
-        bank_features = _bank_features(records["bank"], source, progress)
+        bank_features = patch_features(records["bank"], source, progress)
     groups = [record.group for record in records["bank"]]
     with clock("coreset"):
-        bank, notice = _choose_patches(bank_features, groups, source, config, progress)
+        bank, notice = choose_patches(bank_features, groups, source, config, progress)
     scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
     sets = _score_bank(records["bank"], bank_features, scorer, config.seed, clock, progress)
     del bank_features
@@ -237,7 +237,7 @@ def build_detector(ws: Workspace, config: settings.RunConfig, progress: Progress
     return result
 
 
-def _choose_patches(
+def choose_patches(
     features: torch.Tensor, groups: list[str], source: FeatureSource, config: settings.RunConfig, progress: Progress
 ) -> tuple[MemoryBank, str]:
     """The memory bank, and a notice if the device had too little memory to choose it."""
@@ -263,7 +263,8 @@ def _choose_patches(
     )
 
 
-def _bank_features(records: list[ImageRecord], source: FeatureSource, progress: Progress) -> torch.Tensor:
+def patch_features(records: Sequence[ImageRecord], source: FeatureSource, progress: Progress) -> torch.Tensor:
+    """(n, gh, gw, d) patch features of good parts, in main memory."""
     import torch
 
     parts: list[torch.Tensor] = []

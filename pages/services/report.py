@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from calibration.robustness import RECOMMENDED
 from calibration.rules import is_ng, percent, title_of
 from calibration.types import Auroc, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.decision import Decision
 from pages.services.intake import Intake, current
 from pages.services.ledger import ImageRecord, Ledger
+from pages.services.plain import plain
 from pages.services.settings import RunConfig, to_dict
-from pages.services.thresholds import Evidence, ThresholdTable, evidence_of, real_result, threshold_table
+from pages.services.thresholds import Evidence, ThresholdTable, evidence_of, real_result
+from pages.services.trust import Judgement, Trust, class_of, judge, real_class
 from pages.services.verification import free_ng
 from pages.services.workspace import Workspace
 
@@ -30,8 +33,12 @@ def _area(area: Auroc) -> dict[str, Any]:
     return {"auroc": area.auroc, "low": area.low, "high": area.high, "n_ok": area.n_ok, "n_ng": area.n_ng}
 
 
-def choice_row(choice: ThresholdChoice, evidence: Evidence) -> dict[str, Any]:
-    """One threshold with its promise and, where real parts were kept apart for it, what it did to them."""
+def choice_row(choice: ThresholdChoice, evidence: Evidence, config: RunConfig) -> dict[str, Any]:
+    """One threshold with its promise and, where real parts were kept apart for it, what it did to them.
+
+    Its evidence class is one without real NG: whoever takes a rule because of its real counts lets the real NG choose.
+    The recommended row gets its class from elsewhere.
+    """
     real = real_result(evidence, choice.value) if choice.value is not None else None
     rejected, caught = (real.rejected_ok, real.caught_ng) if real else (None, None)
     return {
@@ -53,6 +60,25 @@ def choice_row(choice: ThresholdChoice, evidence: Evidence) -> dict[str, Any]:
         "real_recall": caught.estimate if caught else None,
         "real_recall_lower_95": caught.low if caught else None,
         "n_real_ng": caught.n if caught else 0,
+        "evidence_class": class_of(None, evidence, config).key,
+    }
+
+
+def trust_rows(trust: Trust) -> dict[str, Any]:
+    """What the recommended threshold is worth, as the keys that ``calibration.json`` adds for it."""
+    return {
+        "evidence_class": plain(trust.evidence),
+        "outliers": {
+            "set": trust.apart.set_name,
+            "images": [{"file": name, "sha256": sha, "score": score} for name, sha, score in trust.apart.images],
+            "thresholds_without": plain(trust.apart.moved),
+        },
+        "robustness": plain(trust.spreads),
+        "pod": plain(trust.pods),
+        "transfer": {name: plain(found) for name, found in trust.transfers.items()},
+        "review": plain(trust.reviews),
+        "collect": {"ok": plain(trust.plan_ok), "ng": plain(trust.plan_ng)},
+        "sessions": plain(trust.sessions),
     }
 
 
@@ -63,9 +89,10 @@ def calibration_report(
     records: tuple[ImageRecord, ...],
     detector: DetectorResult,
     synthesis: SynthesisResult,
-    table: ThresholdTable,
+    judgement: Judgement,
 ) -> dict[str, Any]:
     """JSON-ready result of one run; the same inputs and seed give the same values but for ``seconds``."""
+    table: ThresholdTable = judgement.table
     evidence = table.evidence
     roles: dict[str, int] = {}
     for record in records:
@@ -109,16 +136,29 @@ def calibration_report(
             "synthetic": {name: _area(area) for name, (area, _) in table.synthetic_roc.items()},
             "real": _area(table.real_roc[0]) if table.real_roc else None,
         },
-        "thresholds": [choice_row(choice, evidence) for choice in table.choices],
-        "recommended": choice_row(recommended, evidence) | {"reason": table.recommendation.why},
+        "thresholds": [choice_row(choice, evidence, config) for choice in table.choices],
+        "recommended": choice_row(recommended, evidence, config)
+        | {
+            "reason": table.recommendation.why,
+            "advice": list(table.recommendation.advice),
+            "evidence_class": judgement.trust.evidence.key,
+        },
         "status": "checked" if len(evidence.ng_real) and recommended.value is not None else "provisional",
+        **trust_rows(judgement.trust),
     }
 
 
 def calibration_report_of(
-    ws: Workspace, config: RunConfig, detector: DetectorResult, synthesis: SynthesisResult
+    ws: Workspace,
+    config: RunConfig,
+    detector: DetectorResult,
+    synthesis: SynthesisResult,
+    judgement: Judgement | None = None,
 ) -> dict[str, Any]:
-    """The report of these results; real NG that set a threshold or seeded a generator count in no real figure."""
+    """The report of these results; real NG that set a threshold or seeded a generator count in no real figure.
+
+    ``judgement``: of these very results, where it is at hand; else it is made here.
+    """
     data = current(ws)
     assert data is not None  # there are results, so there are pictures
     return calibration_report(
@@ -127,7 +167,7 @@ def calibration_report_of(
         records=Ledger(ws).records(),
         detector=detector,
         synthesis=synthesis,
-        table=threshold_table(evidence_of(detector, synthesis, free_ng(ws)), config),
+        judgement=judgement or judge(ws, detector, synthesis, config, free_ng(ws)),
     )
 
 
@@ -143,9 +183,11 @@ def summary(report: dict[str, Any]) -> str:
         lines = ["status: provisional, no real NG was checked: nothing is known about escapes yet"]
     if chosen["value"] is None:
         lines.append(f"recommended threshold: none. {chosen['reason'].removeprefix('No threshold: ')}")
+        lines += [f"  what to change: {advice}" for advice in chosen["advice"]]
     else:
         lines += [
             f"recommended threshold: {chosen['value']:.6g} (feature distance; NG from this score on)",
+            f"  evidence class: {_class_words(report['evidence_class'])}",
             f"  rule: {chosen['title']}, on {chosen['n_ok']} {chosen['ok_source']} OK scores",
             f"  why: {chosen['reason']}",
             f"  good parts rejected: {percent(chosen['expected_fpr'])} expected; "
@@ -164,11 +206,36 @@ def summary(report: dict[str, Any]) -> str:
                 f"95 % confidence: at least {percent(chosen['real_recall_lower_95'])}"
             )
             lines += _missed(report["scores"]["ng_real"], chosen["value"])
+        lines += _trust_words(report)
     primary = report["synthesis"]["primary"]
     lines.append(f"AUROC on synthetic NG ({primary}): {_area_words(report['roc']['synthetic'][primary])}")
     if real:
         lines.append(f"AUROC on real NG: {_area_words(real)}")
     return "\n".join(lines)
+
+
+def _class_words(found: dict[str, Any]) -> str:
+    return f"{found['key']}, {found['title']}. {found['may']}"
+
+
+def _trust_words(report: dict[str, Any]) -> list[str]:
+    """Ranges, smallest defects found and transfer, a line each; nothing where there is nothing to say."""
+    lines = []
+    if report["outliers"]["images"]:
+        named = ", ".join(f"{one['file']} ({one['score']:.6g})" for one in report["outliers"]["images"][:_MOST_NAMED])
+        lines.append(f"  OK images that stand apart, look at them: {named}")
+    for spread in report["robustness"]:
+        if spread["quantity"] == RECOMMENDED:
+            lines.append(f"  range over {spread['varied']}: {spread['low']:.6g} to {spread['high']:.6g}")
+    for pod in report["pod"]:
+        if pod["reason"]:
+            lines.append(f"  graded spots by {pod['measure']}: {pod['reason']}")
+        elif pod["a90"] is not None:
+            sure = f"{pod['a90_95']:.3g}" if pod["a90_95"] is not None else "not reached"
+            lines.append(f"  graded spots by {pod['measure']}: 90 % found from {pod['a90']:.3g} on (95 %: {sure})")
+    for name, found in report["transfer"].items():
+        lines.append(f"  threshold set on {name}: {found['verdict']}. {found['why']}")
+    return lines
 
 
 def _area_words(area: dict[str, Any]) -> str:
@@ -192,7 +259,15 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     )
 
 
-def decision_row(ws: Workspace, decision: Decision, detector: DetectorResult, *, checked: bool) -> dict[str, Any]:
+def decision_row(
+    ws: Workspace,
+    decision: Decision,
+    detector: DetectorResult,
+    synthesis: SynthesisResult,
+    config: RunConfig,
+    *,
+    checked: bool,
+) -> dict[str, Any]:
     """The fixed threshold and, if it was checked, what it did to real parts that no other role has seen."""
     row: dict[str, Any] = {
         **asdict(decision),
@@ -201,6 +276,7 @@ def decision_row(ws: Workspace, decision: Decision, detector: DetectorResult, *,
         "rejected": None,
         "real_recall_lower_95": None,
         "real_fpr_upper_95": None,
+        "evidence_class": plain(real_class(ws, decision.value, detector, synthesis, config, checked=checked)),
     }
     if not checked:
         return row

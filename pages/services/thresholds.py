@@ -1,15 +1,28 @@
 """Scores to thresholds and what each is worth: the one place where core scores meet the calibration package."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from calibration.counts import counts_at
 from calibration.curves import auroc, roc_band
-from calibration.policy import all_choices, ok_source, recommend
+from calibration.policy import all_choices, ok_source, preferred, recommend
 from calibration.types import Auroc, RateBound, Recommendation, RocBand, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.settings import RunConfig
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graded:
+    """Synthetic NG laid out from invisible to plain: what a probability of detection is read from, and no rule counts.
+
+    scores, size_px, snr : (n,)   image score, equivalent diameter at the input size, signal-to-noise ratio
+    """
+
+    method: str
+    scores: np.ndarray
+    size_px: np.ndarray
+    snr: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,6 +32,7 @@ class Evidence:
     ok : (n,) OK scores that rank rules use; ``ok_source`` says which
     ok_loo, ok_held_out, ok_check : (n,)   leave-one-out, calibration and check scores
     synthetic : method -> (n,)
+    severities : method -> (n,) severity of each synthetic NG, in the method's own meaning
     ng_real : (n,)
     """
 
@@ -30,6 +44,13 @@ class Evidence:
     synthetic: dict[str, np.ndarray]
     primary: str | None
     ng_real: np.ndarray
+    severities: dict[str, np.ndarray] = field(default_factory=dict)
+    graded: Graded | None = None
+
+    @property
+    def judging_ok(self) -> tuple[np.ndarray, str]:
+        """OK scores that may judge a threshold, and which they are: check OK where there are any."""
+        return (self.ok_check, "check") if len(self.ok_check) else (self.ok, self.ok_source)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +81,8 @@ def evidence_of(
 ) -> Evidence:
     """Scores by origin. ``ng_ids``: only these real NG (sha256); None takes all that were scored."""
     sets = detector.sets
+    methods = synthesis.meta["methods"] if synthesis else {}
+    graded = synthesis.meta.get("graded", "") if synthesis else ""
     ng = sets["ng"]
     keep = [ng_ids is None or image in ng_ids for image in ng.ids]
     held_out, loo = sets["calibration"].image_scores, sets["bank"].image_scores
@@ -70,10 +93,17 @@ def evidence_of(
         ok_loo=loo,
         ok_held_out=held_out,
         ok_check=sets["check"].image_scores,
-        synthetic={name: scored.image_scores for name, scored in synthesis.sets.items()} if synthesis else {},
+        synthetic={n: s.image_scores for n, s in synthesis.sets.items() if n != graded} if synthesis else {},
         primary=synthesis.meta["primary"] if synthesis else None,
         ng_real=ng.image_scores[np.array(keep, dtype=bool)],
+        severities={name: np.array(facts["severities"]) for name, facts in methods.items() if name != graded},
+        graded=_graded(graded, synthesis) if synthesis and graded else None,
     )
+
+
+def _graded(method: str, synthesis: SynthesisResult) -> Graded:
+    facts = synthesis.meta["methods"][method]
+    return Graded(method, synthesis.sets[method].image_scores, np.array(facts["size_px"]), np.array(facts["snr"]))
 
 
 def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
@@ -89,14 +119,18 @@ def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
     curves = {
         name: (auroc(evidence.ok, scores), roc_band(evidence.ok, scores)) for name, scores in evidence.synthetic.items()
     }
-    judge_ok, judge_source = (
-        (evidence.ok_check, "check") if len(evidence.ok_check) else (evidence.ok, evidence.ok_source)
-    )
+    judge_ok, judge_source = evidence.judging_ok
+    first = preferred(choices).value
+    caught = counts_at(primary, first) if primary is not None and first is not None else None
     real = (auroc(judge_ok, evidence.ng_real), roc_band(judge_ok, evidence.ng_real)) if len(evidence.ng_real) else None
     return ThresholdTable(
         evidence=evidence,
         choices=choices,
-        recommendation=recommend(choices, synthetic_auroc=curves[evidence.primary][0] if primary is not None else None),
+        recommendation=recommend(
+            choices,
+            synthetic_auroc=curves[evidence.primary][0] if primary is not None else None,
+            caught=caught,
+        ),
         synthetic_roc=curves,
         real_roc=real,
         real_ok_source=judge_source,

@@ -29,6 +29,7 @@ RUNNERS: Mapping[str, str] = {
     "detector": "pages.services.detection:run_job",
     "score": "pages.services.detection:score_job",
     "synthesis": "pages.services.synthesis:run_job",
+    "seeds": "pages.services.seeds:run_job",
 }
 
 _POLL_S = 0.25

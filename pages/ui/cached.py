@@ -13,7 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from ias_core.patchcore.anomaly_maps import anomaly_map
-from pages.services import settings
+from pages.services import seeds, settings
 from pages.services.artifacts import (
     DETECTOR,
     SYNTHESIS,
@@ -23,8 +23,10 @@ from pages.services.artifacts import (
     load_result,
 )
 from pages.services.ledger import ImageRecord
+from pages.services.measured_ng import MeasuredNg, measured_ng
 from pages.services.pictures import read_at_size
 from pages.services.thresholds import ThresholdTable, evidence_of, threshold_table
+from pages.services.trust import Trust, trust_of
 from pages.services.workspace import Workspace, default_root
 from pages.ui.charts import anomaly_overlay
 
@@ -81,6 +83,51 @@ def table(
     """Thresholds and curves; computed once, not at every move of the slider."""
     asked = json.dumps(settings.to_dict(config), sort_keys=True)
     return _table(str(detector.folder), str(synthesis.folder), asked, tuple(sorted(ng)), detector, synthesis)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring how far the threshold can be trusted...")
+def _trust(
+    root: str,
+    detector_folder: str,
+    synthesis_folder: str,
+    seeds_folder: str,
+    config: str,
+    ng: tuple[str, ...],
+    _table: ThresholdTable,
+    _detector: Any,
+    _synthesis: Any,
+) -> Trust:
+    asked = settings.from_dict(settings.RunConfig, json.loads(config))
+    others = seeds.seed_scores(_workspace(root), _detector, _synthesis, asked)
+    return trust_of(_table, _detector, asked, others)
+
+
+def trust(
+    ws: Workspace, detector: DetectorResult, synthesis: SynthesisResult, config: settings.RunConfig, ng: set[str]
+) -> Trust:
+    """What the recommended threshold is worth, beside ``table``."""
+    asked = json.dumps(settings.to_dict(config), sort_keys=True)
+    return _trust(
+        str(ws.root),
+        str(detector.folder),
+        str(synthesis.folder),
+        seeds.stored(ws),
+        asked,
+        tuple(sorted(ng)),
+        table(detector, synthesis, config, ng),
+        detector,
+        synthesis,
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Measuring the defects in the masks...")
+def _measured(root: str, detector_folder: str, ng: tuple[str, ...], _detector: Any) -> MeasuredNg:
+    return measured_ng(_workspace(root), _detector, set(ng))
+
+
+def measured(ws: Workspace, detector: DetectorResult, ng: set[str]) -> MeasuredNg:
+    """Size and signal-to-noise ratio of real NG that have a mask."""
+    return _measured(str(ws.root), str(detector.folder), tuple(sorted(ng)), detector)
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -9,11 +9,12 @@ import numpy as np
 import streamlit as st
 
 from calibration.errors import CalibrationError
+from calibration.evidence import Evidence
 from calibration.types import RateBound
 from ias_core.errors import IasError, ImageRefused
 from pages.services import jobs
 from pages.services.workspace import Workspace
-from pages.ui import cached, charts
+from pages.ui import cached, charts, theme, words
 
 _JOB_TITLES = {
     "intake": "Reading pictures",
@@ -21,6 +22,7 @@ _JOB_TITLES = {
     "detector": "Building the detector",
     "synthesis": "Making synthetic NG",
     "score": "Scoring the added NG",
+    "seeds": "Varying the seed of the coreset",
 }
 
 
@@ -55,6 +57,24 @@ def caught_sentence(bound: RateBound, parts: str) -> str:
     '11 of 11 real NG caught (95 %: at least 76.2 %)'
     """
     return f"{bound.k} of {bound.n} {parts} caught (95 %: at least {percent(bound.low)})"
+
+
+def missed_sentence(bound: RateBound) -> str:
+    """What the misses prove about escapes; ``bound`` counts the NG caught.
+
+    Examples
+    --------
+    >>> from calibration.bounds import rate_bound
+    >>> missed_sentence(rate_bound(2, 2))
+    '0 of 2 missed: proves at most 77.6 % escape at 95 %'
+    """
+    return f"{bound.n - bound.k} of {bound.n} missed: proves at most {percent(1.0 - bound.low)} escape at 95 %"
+
+
+def evidence_line(found: Evidence) -> None:
+    """The class of a threshold as a chip, with what it stands on and what may be released on it."""
+    st.html(theme.evidence_chip(words.EVIDENCE_LOOKS[found.key], f"Evidence {found.key}: {found.title}"))
+    st.caption(f"Stands on {found.stands_on}. {found.may}")
 
 
 def told(action: Callable[[], Any]) -> Any:

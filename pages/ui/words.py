@@ -14,6 +14,7 @@ METHOD_HELP = {
     "nothing, and no threshold rule uses them",
 }
 OK_SOURCES = {"held-out": "calibration OK", "leave-one-out": "leave-one-out OK", "check": "check OK"}
+EVIDENCE_LOOKS = {"T0": "ok", "T1": "synthetic", "T2": "real", "T3": "real"}
 
 
 def method(key: str) -> str:

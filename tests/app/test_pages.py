@@ -7,7 +7,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from calibration.counts import counts_at
+from calibration.simultaneous import rate_bound_anywhere
 from pages.services import jobs
 from pages.services.artifacts import DETECTOR, SYNTHESIS, DetectorResult, load_result, save_result
 from pages.services.decision import current_decision
@@ -289,7 +289,7 @@ def test_slider_moves_the_counts_without_scoring_again(ws, table, monkeypatch):
         value = page.slider(key=SLIDER).value
         text = text_of(page)
         k = at_or_above(table.evidence.ok, value)
-        bound = counts_at(table.evidence.ok, value)
+        bound = rate_bound_anywhere(k, 24)
         assert f"{k} of 24 good parts would be rejected (95 %: up to {widgets.percent(bound.high)})" in text
         caught = at_or_above(table.evidence.synthetic["glass-las-own"], value)
         assert f"{caught} of 10 synthetic NG caught (own texture)" in text
@@ -297,8 +297,7 @@ def test_slider_moves_the_counts_without_scoring_again(ws, table, monkeypatch):
 
 
 def test_use_reset_fix(ws, table):
-    usable = [choice for choice in table.choices if choice.value is not None]
-    place = next(i for i, choice in enumerate(usable) if choice.rule == "youden")
+    place, youden = next((i, choice) for i, choice in enumerate(table.choices) if choice.rule == "youden")
     page = opened("thresholds")
     recommended = table.recommendation.choice
     at_start = page.slider(key=SLIDER).value
@@ -306,10 +305,10 @@ def test_use_reset_fix(ws, table):
 
     page.button(key=f"use-{place}").click().run()
     assert not page.exception
-    assert page.slider(key=SLIDER).value == pytest.approx(usable[place].value, abs=0.02)
+    assert page.slider(key=SLIDER).value == pytest.approx(youden.value, abs=0.02)
     page.button(key="fix").click().run()
     fixed = current_decision(ws)
-    assert (fixed.value, fixed.rule, fixed.origin) == (usable[place].value, "youden", "rule")
+    assert (fixed.value, fixed.rule, fixed.origin) == (youden.value, "youden", "rule")
 
     button_of(page, "Recommended").click().run()
     assert page.slider(key=SLIDER).value == at_start

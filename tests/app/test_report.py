@@ -135,9 +135,9 @@ def test_summary_names_every_denominator(ws):
 def test_decision_row_claims_only_what_was_checked(ws, fix, table):
     decision, _ = fix()
     detector = load_result(ws, DETECTOR)
-    provisional = decision_row(ws, decision, detector, checked=False)
+    provisional = decision_row(ws, decision, detector, load_result(ws, SYNTHESIS), small_run.CONFIG, checked=False)
     assert provisional["status"] == "provisional"
     assert provisional["caught"] is provisional["rejected"] is provisional["real_recall_lower_95"] is None
-    checked = decision_row(ws, decision, detector, checked=True)
+    checked = decision_row(ws, decision, detector, load_result(ws, SYNTHESIS), small_run.CONFIG, checked=True)
     caught = sum(score >= decision.value for score in table.evidence.ng_real)
     assert (checked["status"], checked["caught"]) == ("checked", f"{caught} of 6")
