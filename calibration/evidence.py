@@ -55,6 +55,7 @@ CLASSES: dict[str, EvidenceClass] = {
     )
 }
 REFUTED_TITLE = "real NG refute the target"
+REFUTED_BY = "real NG that nothing before has used; they show a recall below the target"
 REFUTED = "Not for release. Lower the threshold, or improve the detector, and verify anew on other real NG."
 
 
@@ -107,7 +108,7 @@ def evidence_class(
     return Evidence(
         key=found.key,
         title=REFUTED_TITLE if refuted else found.title,
-        stands_on=found.stands_on,
+        stands_on=REFUTED_BY if refuted else found.stands_on,
         may=REFUTED if refuted else found.may,
         refuted=refuted,
         target_recall=target_recall,

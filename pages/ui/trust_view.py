@@ -261,9 +261,10 @@ def collect(n_ok: int, ok_source: str, missed: RateBound | None, free_ng: int, a
         k, n = (missed.k, missed.n) if missed else (0, 0)
         found = plan(k, n, rate=escape / 100, confidence=asked.confidence)
         st.markdown(f"##### {ng_sentence(found, in_view=missed is not None, free=free_ng)}")
+        more = "" if missed is None and free_ng else "more "
         st.markdown(
-            f"To claim at most {escape:g} % missed: {found.more} more real NG of which none is missed, or "
-            f"{found.one_more} more of which one is."
+            f"To claim at most {escape:g} % missed: {found.more} {more}real NG of which none is missed, or "
+            f"{found.one_more} {more}of which one is."
             if found.more
             else f"At most {escape:g} % missed is proven."
         )
