@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from calibration.policy import preferred, scored_choices
+from calibration.rank_rules import percentile
 from calibration.robustness import SeedScores
 from ias_core.errors import IasError
 from pages.services import detection, settings
 from pages.services.artifacts import SYNTHESIS, DetectorResult, SynthesisResult, digest_of, fresh_folder, load_result
 from pages.services.ledger import Ledger
 from pages.services.progress import Progress
+from pages.services.synthesis import synthesis_digest
 from pages.services.thresholds import evidence_of
 from pages.services.workspace import Workspace
 
+if TYPE_CHECKING:
+    import torch
+
+    from ias_core.patchcore.scoring import Scorer
+
 SEEDS = "seeds"
 HOW_MANY = 4
+_BATCH = 16
 
 
 def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -38,29 +48,29 @@ def score_other_seeds(ws: Workspace, config: settings.RunConfig, progress: Progr
     """
     detector = detection.current_detector(ws, config)
     synthesis = load_result(ws, SYNTHESIS)
-    if not isinstance(synthesis, SynthesisResult):
-        raise IasError("the synthetic NG are missing: make them on the synthetic NG page first")
+    if not isinstance(synthesis, SynthesisResult) or synthesis.digest != synthesis_digest(detector.digest, config):
+        raise IasError("the synthetic NG are missing or out of date: make them on the synthetic NG page first")
     from ias_core.patchcore.scoring import Scorer
 
     progress("load", 0, 1, "loading the network")
     source = detection.FeatureSource(config.detector)
     records = Ledger(ws).records(role="memory_bank")
     groups = [record.group for record in records]
-    held_out = evidence_of(detector, synthesis).ok_source == "held-out"
-    bank_features = detection.patch_features(records, source, progress)
-    ok_features = (
-        detection.patch_features(Ledger(ws).records(role="calibration_ok"), source, progress) if held_out else None
-    )
-    pictures = _synthetic_pictures(synthesis)
-    ng_features = source.of_pictures(pictures)
+    bank_features, hidden = detection.patch_features(records, source, progress), groups
+    ok_features = bank_features
+    if evidence_of(detector, synthesis).ok_source == "held-out":
+        ok_features = detection.patch_features(Ledger(ws).records(role="calibration_ok"), source, progress)
+        hidden = None
+    ng_features = _synthetic_features(synthesis, source, progress)
     arrays: dict[str, np.ndarray] = {}
     seeds = [(config.seed + i) % 2**32 for i in range(1, HOW_MANY + 1)]
     for place, seed in enumerate(seeds):
-        progress("seeds", place, len(seeds), f"memory bank with coreset seed {seed}")
+        show = partial(progress, "seeds", place, len(seeds), f"memory bank with coreset seed {seed}")
+        show()
         bank, _ = detection.choose_patches(bank_features, groups, source, replace(config, seed=seed), progress)
         scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
-        ok = scorer(ok_features) if ok_features is not None else scorer(bank_features, leave_out=groups)
-        arrays[f"{seed}/ok"], arrays[f"{seed}/synthetic"] = ok.image_scores, scorer(ng_features).image_scores
+        arrays[f"{seed}/ok"] = _image_scores(scorer, ok_features, hidden, show)
+        arrays[f"{seed}/synthetic"] = _image_scores(scorer, ng_features, None, show)
     _keep(ws, arrays, _digest(detector, synthesis))
     return seeds
 
@@ -82,7 +92,9 @@ def seed_scores(
     for seed in sorted({int(key.partition("/")[0]) for key in arrays}):
         ok = arrays[f"{seed}/ok"]
         rows = scored_choices(ok, None, source=source, config=config.thresholds)
-        found.append(SeedScores(seed, preferred(tuple(rows.values())).value, arrays[f"{seed}/synthetic"], ok))
+        last_resort = percentile(ok, source=source, q=1.0)
+        threshold = preferred((*rows.values(), last_resort)).value
+        found.append(SeedScores(seed, threshold, arrays[f"{seed}/synthetic"], ok))
     return tuple(found)
 
 
@@ -96,14 +108,33 @@ def _digest(detector: DetectorResult, synthesis: SynthesisResult) -> str:
     return digest_of(detector.digest, synthesis.digest)
 
 
-def _synthetic_pictures(synthesis: SynthesisResult) -> list[np.ndarray]:
+def _synthetic_features(
+    synthesis: SynthesisResult, source: detection.FeatureSource, progress: Progress
+) -> torch.Tensor:
+    """(n, gh, gw, d) patch features of the primary synthetic NG, in main memory."""
+    import torch
     from PIL import Image
 
-    primary = synthesis.sets[synthesis.meta["primary"]]
-    return [
-        np.asarray(Image.open(synthesis.folder / f"{stem}.png").convert("RGB"), np.float32) / 255.0
-        for stem in primary.ids
-    ]
+    stems = synthesis.sets[synthesis.meta["primary"]].ids
+    parts = []
+    for a in range(0, len(stems), _BATCH):
+        progress("synthetic features", a, len(stems), "reading the synthetic NG")
+        pictures = [
+            np.asarray(Image.open(synthesis.folder / f"{stem}.png").convert("RGB"), np.float32) / 255.0
+            for stem in stems[a : a + _BATCH]
+        ]
+        parts.append(source.of_pictures(pictures).cpu())
+    return torch.cat(parts)
+
+
+def _image_scores(
+    scorer: Scorer, features: torch.Tensor, hidden: list[str] | None, show: Callable[[], None]
+) -> np.ndarray:
+    parts = []
+    for a in range(0, len(features), _BATCH):
+        show()
+        parts.append(scorer(features[a : a + _BATCH], leave_out=hidden and hidden[a : a + _BATCH]).image_scores)
+    return np.concatenate(parts)
 
 
 def _keep(ws: Workspace, arrays: dict[str, np.ndarray], digest: str) -> None:

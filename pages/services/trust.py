@@ -10,11 +10,11 @@ from calibration.evidence import Evidence as EvidenceClass
 from calibration.evidence import evidence_class
 from calibration.outliers import outliers
 from calibration.pod import PodCurve, pod_curve
-from calibration.policy import scored_choices
+from calibration.policy import all_choices
 from calibration.resampling import BootstrapBand, bootstrap_band
 from calibration.review import ReviewBand, by_cost, by_staffing
 from calibration.robustness import SeedScores, Spread, robustness
-from calibration.rules import is_ng
+from calibration.rules import is_ng, title_of
 from calibration.sessions import SessionGap
 from calibration.synthetic_rules import youden
 from calibration.transfer import Transfer, transfer
@@ -35,6 +35,7 @@ class MovedRule:
     """A rule's threshold with and without the OK images that stand apart; None where it then gives none."""
 
     rule: str
+    title: str
     value: float
     without: float | None
 
@@ -88,19 +89,20 @@ def trust_of(
     """Everything beside the recommended threshold. Seeded: the same evidence and seed give the same numbers."""
     evidence, asked = table.evidence, config.thresholds
     chosen = table.recommendation.choice
-    rng = np.random.default_rng(config.seed)
-    caught = counts_at(evidence.ng_real, chosen.value) if chosen.value is not None and len(evidence.ng_real) else None
+    # Streams of their own: what is drawn for real NG must not move what is shown before they are.
+    rng, of_spreads, of_real = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(3))
+    caught = _caught(evidence, chosen.value, config) if chosen.value is not None else None
     bands = {name: bootstrap_band(evidence.ok, scores, rng=rng) for name, scores in evidence.synthetic.items()}
     judging, _ = evidence.judging_ok
     if len(evidence.ng_real):
-        bands["real"] = bootstrap_band(judging, evidence.ng_real, rng=rng)
+        bands["real"] = bootstrap_band(judging, evidence.ng_real, rng=of_real)
     return Trust(
         evidence=class_of(caught, evidence, config),
         caught=caught,
         apart=_standing_apart(table, detector, config),
-        spreads=_spreads(chosen, evidence, rng, seeds) if chosen.value is not None else (),
+        spreads=_spreads(chosen, evidence, of_spreads, seeds) if chosen.value is not None else (),
         pods=pods_at(evidence, chosen.value) if chosen.value is not None else (),
-        transfers=_transfers(evidence, config, rng),
+        transfers=_transfers(evidence, config, of_real),
         reviews=_reviews(chosen, evidence, config) if chosen.value is not None else (),
         plan_ok=plan(0, chosen.n_ok, rate=asked.max_fpr, confidence=asked.confidence),
         plan_ng=plan(*_missed(caught), rate=1.0 - asked.target_recall, confidence=asked.confidence),
@@ -151,8 +153,7 @@ def real_class(
 ) -> EvidenceClass:
     """Class of a fixed threshold; real NG count only once it was checked on them."""
     evidence = evidence_of(detector, synthesis, free_ng(ws))
-    caught = counts_at(evidence.ng_real, threshold) if checked and len(evidence.ng_real) else None
-    return class_of(caught, evidence, config)
+    return class_of(_caught(evidence, threshold, config) if checked else None, evidence, config)
 
 
 def pods_at(evidence: Evidence, threshold: float) -> tuple[PodCurve, ...]:
@@ -172,6 +173,13 @@ def pods_at(evidence: Evidence, threshold: float) -> tuple[PodCurve, ...]:
 def measures_of(size_px: np.ndarray, snr: np.ndarray) -> tuple[tuple[str, np.ndarray], ...]:
     """The axes on which a defect is measured, in the order of ``pods_at``."""
     return ((INTEGRATED, size_px * snr), (SIZE, size_px), (SNR, snr))
+
+
+def _caught(evidence: Evidence, threshold: float, config: RunConfig) -> RateBound | None:
+    """Real NG caught, with limits at the confidence asked for; None where there are none."""
+    if not len(evidence.ng_real):
+        return None
+    return counts_at(evidence.ng_real, threshold, config.thresholds.confidence)
 
 
 def _missed(caught: RateBound | None) -> tuple[int, int]:
@@ -205,14 +213,27 @@ def _standing_apart(table: ThresholdTable, detector: DetectorResult, config: Run
     if not found:
         return StandingApart(images, set_name, ())
     rest = np.delete(evidence.ok, [one.place for one in found])
-    primary = evidence.synthetic.get(evidence.primary) if evidence.primary else None
-    without = scored_choices(rest, primary, source=evidence.ok_source, config=config.thresholds)
+    without = _rows(
+        all_choices(
+            ok_held_out=rest if set_name == "calibration" else None,
+            ok_loo=rest if set_name == "bank" else None,
+            synthetic=evidence.synthetic.get(evidence.primary) if evidence.primary else None,
+            rng=np.random.default_rng(config.seed),
+            config=config.thresholds,
+        )
+    )
     moved = [
-        MovedRule(choice.rule, choice.value, without[choice.rule].value)
-        for choice in {c.rule: c for c in table.choices}.values()
-        if choice.value is not None and choice.rule in without and without[choice.rule].value != choice.value
+        MovedRule(choice.rule, title_of(choice), choice.value, without[row].value)
+        for row, choice in _rows(table.choices).items()
+        if choice.source == evidence.ok_source and row in without
+        if choice.value is not None and without[row].value != choice.value
     ]
     return StandingApart(images, set_name, tuple(moved))
+
+
+def _rows(choices: tuple[ThresholdChoice, ...]) -> dict[tuple[str, float | None], ThresholdChoice]:
+    """Rows by rule and, since the maximum may follow as one more percentile, by percentile."""
+    return {(choice.rule, choice.params.get("q")): choice for choice in choices}
 
 
 def _spreads(

@@ -11,7 +11,7 @@ from calibration.pod import PodCurve
 from calibration.policy import ThresholdConfig
 from calibration.review import ReviewBand
 from calibration.robustness import RECALL, RECOMMENDED, YOUDEN, Spread
-from calibration.rules import RULES, is_ng
+from calibration.rules import is_ng
 from calibration.transfer import Difference, Transfer
 from calibration.types import RateBound
 from pages.services.artifacts import DetectorResult
@@ -23,6 +23,7 @@ from pages.services.trust import INTEGRATED, SNR, StandingApart, Trust, measures
 from pages.ui import charts, widgets, words
 
 _SHOWN = 8
+_LEAST_CLAIM = 0.01  # percent; what the number input shows
 _UNITS = {SNR: ""}
 _VERDICTS = {"transfers": st.success, "does not transfer": st.error}
 
@@ -62,7 +63,7 @@ def standing_apart(apart: StandingApart, detector: DetectorResult, records: dict
         widgets.scale_caption(scale)
         if apart.moved:
             moved = [
-                f"{RULES[m.rule].title} {m.value:.3f} → " + ("none" if m.without is None else f"{m.without:.3f}")
+                f"{m.title} {m.value:.3f} → " + ("none" if m.without is None else f"{m.without:.3f}")
                 for m in apart.moved
             ]
             st.caption(f"Without {'them' if n > 1 else 'it'} the thresholds would be: {'; '.join(moved)}.")
@@ -126,7 +127,7 @@ def pod(trust: Trust, evidence: Evidence, measured: MeasuredNg | None, threshold
         alt=pod_sentence(curve),
     )
     for note in curve.notes:
-        st.caption(f"{_capital(note)}.")
+        st.caption(f"{note}.")  # not capitalised: a90 is a symbol
     if curve.measure == INTEGRATED and curve.a90 is not None:
         pairs = [f"{size} px at a signal-to-noise ratio of {curve.a90 / size:.1f}" for size in (5, 10, 20)]
         st.markdown(f"Nine of ten found means for example: {', '.join(pairs)}.")
@@ -235,17 +236,12 @@ def collect(n_ok: int, ok_source: str, missed: RateBound | None, free_ng: int, a
     """
     st.markdown("How many more parts does a claim take? Fix the number, then collect: stopping early proves less.")
     left, right = st.columns(2)
-    fpr = left.number_input(
-        "Claim: at most this share of good parts rejected, %", 0.1, 50.0, 100 * asked.max_fpr, 0.5, key="claim-fpr"
-    )
-    escape = right.number_input(
-        "Claim: at most this share of defects missed, %",
-        0.1,
-        99.0,
-        100 * (1 - asked.target_recall),
-        1.0,
-        key="claim-escape",
-    )
+    with left:
+        fpr = _claim("Claim: at most this share of good parts rejected, %", asked.max_fpr, 0.5, key="claim-fpr")
+    with right:
+        escape = _claim(
+            "Claim: at most this share of defects missed, %", 1 - asked.target_recall, 1.0, key="claim-escape"
+        )
     with left.container(border=True):
         found = plan(0, n_ok, rate=fpr / 100, confidence=asked.confidence)
         st.markdown(
@@ -269,6 +265,12 @@ def collect(n_ok: int, ok_source: str, missed: RateBound | None, free_ng: int, a
             else f"At most {escape:g} % missed is proven."
         )
         st.caption("Real NG that nothing before has used, at a threshold that was fixed before they were looked at.")
+
+
+def _claim(label: str, asked: float, step: float, *, key: str) -> float:
+    """A claimed rate in percent; the settings may ask for any, so the input takes any."""
+    start = min(max(round(100 * asked, 6), _LEAST_CLAIM), 100 - _LEAST_CLAIM)
+    return st.number_input(label, _LEAST_CLAIM, 100 - _LEAST_CLAIM, start, step, key=key)
 
 
 def ng_sentence(found: Plan, *, in_view: bool, free: int) -> str:
