@@ -44,7 +44,7 @@ CLASSES: dict[str, EvidenceClass] = {
             key="T2",
             title="real NG seen, too few",
             stands_on="real NG that nothing before has used, but too few to prove the target",
-            may="Restricted release: parts sorted out may be sorted out, parts passed are still inspected as before.",
+            may="Restricted release: parts it rejects may be taken out; parts it passes are still inspected as before.",
         ),
         EvidenceClass(
             key="T3",

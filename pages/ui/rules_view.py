@@ -37,7 +37,6 @@ def table(choices: tuple[ThresholdChoice, ...]) -> None:
             "expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
             "at most (95 %)": None if c.fpr_upper_95 is None else 100 * c.fpr_upper_95,
             "set on": set_on(c),
-            "promise": KINDS[RULES[c.rule].kind],
             "in words": c.promise or f"no threshold: {c.reason}",
         }
         for c in choices
@@ -52,8 +51,7 @@ def table(choices: tuple[ThresholdChoice, ...]) -> None:
             "expects to reject": percent,
             "at most (95 %)": percent,
             "set on": st.column_config.TextColumn(width=150),
-            "promise": st.column_config.TextColumn(width=190),
-            "in words": st.column_config.TextColumn(width=260),
+            "in words": st.column_config.TextColumn(width=310),
         },
     )
 

@@ -22,16 +22,18 @@ pytestmark = pytest.mark.browser
 JOB_TIMEOUT_MS = 540_000
 
 
-def shoot(page, name: str) -> None:
-    """Whole page at 1440 px, once its charts are drawn."""
+def shoot(page, name: str, *, tab: str | None = None) -> None:
+    """Whole page at 1440 px, or what is below one of its tabs, once its charts are drawn."""
     main = "document.querySelector('[data-testid=stMainBlockContainer]')"
     page.set_viewport_size({"width": 1440, "height": 900})
+    if tab is not None:
+        page.get_by_role("tab", name=tab).click()
     page.mouse.move(720, 5)  # no tooltip in the picture
     page.wait_for_timeout(1500)
     height = page.evaluate(f"{main} ? {main}.scrollHeight : 900")
-    page.set_viewport_size({"width": 1440, "height": min(int(height) + 60, 4000)})
+    page.set_viewport_size({"width": 1440, "height": min(int(height) + 60, 4000 if tab is None else 9000)})
     page.wait_for_timeout(2500)
-    picture = page.screenshot()
+    picture = page.screenshot() if tab is None else page.locator("[role=tabpanel]:visible").screenshot()
     page.set_viewport_size({"width": 1440, "height": 900})
     folder = os.environ.get("IAS_SCREENSHOTS")
     if folder:
@@ -57,6 +59,7 @@ def slider_value(page) -> float:
 
 def drag_slider(page, *, to_share: float) -> None:
     """Drag the thumb with the mouse to a share of the track's length."""
+    page.locator("[data-testid=stSlider]").first.scroll_into_view_if_needed()
     track = page.locator("[data-testid=stSlider] [role=group]").first.bounding_box()
     thumb = page.locator("[data-testid=stSlider] input[type=range]").first.evaluate(
         "e => { const r = e.parentElement.parentElement.getBoundingClientRect();"
@@ -91,6 +94,17 @@ def test_demo_from_data_to_signed_record(tmp_path):
             page.wait_for_timeout(1500)
             shoot(page, name)
 
+        # every rule has a card; the range and the smallest defect found have a chart
+        assert page.get_by_text("Evidence T1: synthetic NG").first.is_visible()
+        page.get_by_text("Open every card").click()
+        page.get_by_role("button", name="Use this threshold").first.wait_for()
+        shoot(page, "rules", tab="Every rule")
+        page.get_by_text("Open every card").click()
+        shoot(page, "robustness", tab="Robustness")
+        page.get_by_role("tab", name="Smallest defect found").click()
+        page.get_by_text(re.compile(r"\d+ of 80 graded spots found")).first.wait_for()
+        shoot(page, "pod", tab="Smallest defect found")
+
         # the numbers on the page are those of the stored scores
         detector = load_result(Workspace(workspace), DETECTOR)
         scores = detector.sets["calibration"].image_scores
@@ -123,7 +137,14 @@ def test_demo_from_data_to_signed_record(tmp_path):
         assert total == len(ng)
         value = Workspace(workspace).get_choice("decision")["value"]
         assert k == int(np.count_nonzero(ng >= value))
+        page.get_by_text("Evidence T2: real NG refute the target").wait_for()  # 236 of 313 is far from 90 %
         shoot(page, "verification")
+
+        # now that they verified, the real NG say whether the synthetic ones were like them
+        open_step(page, "Thresholds")
+        page.get_by_role("tab", name="Synthetic against real").click()
+        page.get_by_text(re.compile("^(Transfers|Does not transfer|Cannot tell)")).first.wait_for()
+        shoot(page, "transfer", tab="Synthetic against real")
 
         open_step(page, "Sign-off")
         page.get_by_label("Printed name").fill("Ada Beispiel 検査")
