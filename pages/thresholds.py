@@ -17,10 +17,11 @@ from pages.services.settings import to_dict
 from pages.services.steps import load_config
 from pages.services.thresholds import ThresholdTable
 from pages.services.trust import Trust, class_of
-from pages.services.verification import basis_of, free_ng, last_verification, note_seen
+from pages.services.verification import basis_of, free_ng, last_verification, note_seen, seen_ng
 from pages.ui import cached, charts, frame, rules_view, state, trust_view, widgets, words
 
 SLIDER = "threshold-slider"
+SHOW_REAL = "show-real"
 STEPS = 2000
 
 ws, steps = frame.bootstrap("thresholds")
@@ -94,8 +95,14 @@ def fix(show_real: bool) -> None:
     state.put("spent", spent)
 
 
-# Before real NG are in view, a class that rests on them would give away what they say.
-shown = trust.evidence if state.get("real-in-view") else class_of(None, evidence, config)
+verified = last_verification(ws)
+opened = bool(verified and verified["status"] == "checked")  # how the toggle for real NG starts
+in_view = bool(len(evidence.ng_real)) and (state.widget_value(SHOW_REAL) if state.has_widget(SHOW_REAL) else opened)
+basis = basis_of(detector.meta["bank_id"], to_dict(config)["thresholds"])
+# Before real NG are in view, a class that rests on them would give away what they say. Seen with another memory bank or
+# other settings, they no longer are NG that nothing before has used.
+used_before = bool(ng_free & seen_ng(ws, other_than=basis))
+shown = trust.evidence if in_view and not used_before else class_of(None, evidence, config)
 if recommended.value is None:
     st.error(table.recommendation.why)
     st.markdown("What to change:\n" + "\n".join(f"{i}. {way}" for i, way in enumerate(table.recommendation.advice, 1)))
@@ -110,25 +117,22 @@ trust_view.standing_apart(trust.apart, detector, {r.sha256: r for r in Ledger(ws
 
 @st.fragment
 def threshold_at_work() -> None:
-    verified = last_verification(ws)
-    opened = bool(verified and verified["status"] == "checked")
     show_real = False
     if len(evidence.ng_real):
         show_real = st.toggle(
             f"Show the {len(evidence.ng_real)} real NG that are kept for verification",
             value=opened,
-            key="show-real",
+            key=SHOW_REAL,
             help="Seen before another value than the recommended one is fixed, they can never verify it",
         )
         if show_real:
-            note_seen(ws, ng_free, basis=basis_of(detector.meta["bank_id"], to_dict(config)["thresholds"]))
-    if state.get("real-in-view", False) != show_real:
-        state.put("real-in-view", show_real)
-        st.rerun(scope="app")  # the blocks below the fragment show real NG too
-    basis = (detector.digest, synthesis.digest)
-    if not state.has_widget(SLIDER) or state.get("slider-basis") != basis:  # another tab may have built again
+            note_seen(ws, ng_free, basis=basis)
+    if show_real != in_view:
+        st.rerun(scope="app")  # the blocks around the fragment show real NG too
+    results = (detector.digest, synthesis.digest)
+    if not state.has_widget(SLIDER) or state.get("slider-basis") != results:  # another tab may have built again
         state.set_widget(SLIDER, rounded(origin_now()[2]))
-        state.put("slider-basis", basis)
+        state.put("slider-basis", results)
     left, middle, right = st.columns([6, 1.3, 1.3], vertical_alignment="bottom")
     left.slider(
         "Threshold (feature distance): a part is NG when its score is at or above it",
@@ -244,11 +248,6 @@ def vary_seeds() -> None:
     st.rerun()
 
 
-def real_in_view() -> bool:
-    """Real NG are on screen, or were: by the toggle above, or because the threshold was checked on them."""
-    return bool(len(evidence.ng_real) and state.get("real-in-view"))
-
-
 st.header("How far can this be trusted?")
 rules_tab, range_tab, pod_tab, transfer_tab, review_tab, collect_tab = st.tabs(
     ["Every rule", "Robustness", "Smallest defect found", "Synthetic against real", "Review band", "What to collect"]
@@ -265,16 +264,19 @@ with rules_tab:
         ),
     )
 with range_tab:
-    widgets.job_panel(ws, ("seeds",))
-    trust_view.robustness(trust, start_seeds=vary_seeds, running=bool(jobs.active(ws)))
+    if recommended.value is None:
+        st.info("There is no recommended threshold that could move.")
+    else:
+        widgets.job_panel(ws, ("seeds",))
+        trust_view.robustness(trust, start_seeds=vary_seeds, running=bool(jobs.active(ws)))
 with pod_tab:
     if recommended.value is None:
         st.info("There is no recommended threshold to find defects with.")
     else:
-        measured = cached.measured(ws, detector, ng_free) if real_in_view() else None
+        measured = cached.measured(ws, detector, ng_free) if in_view else None
         trust_view.pod(trust, evidence, measured, recommended.value)
 with transfer_tab:
-    if real_in_view():
+    if in_view:
         trust_view.transfers(trust, evidence, real_names())
     elif len(evidence.ng_real):
         st.info(
@@ -290,7 +292,7 @@ with review_tab:
     else:
         st.info("There is no recommended threshold to put a review band below.")
 with collect_tab:
-    seen = real_in_view() and recommended.value is not None
+    seen = in_view and recommended.value is not None
     trust_view.collect(
         len(evidence.ok),
         words.OK_SOURCES[evidence.ok_source],

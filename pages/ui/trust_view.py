@@ -133,7 +133,7 @@ def pod(trust: Trust, evidence: Evidence, measured: MeasuredNg | None, threshold
         st.markdown(f"Nine of ten found means for example: {', '.join(pairs)}.")
     unplaced = ""
     if measured is not None and measured.without:
-        unplaced = f" {measured.without} real NG have no mask and cannot be placed here."
+        unplaced = f" {measured.without} real NG have no usable mask and cannot be placed here."
     st.caption(
         "Spots are made on good parts: they say what this detector resolves, not how large real defects are. Size "
         f"alone or strength alone mixes both; their product is the fairest axis.{unplaced}"

@@ -11,7 +11,9 @@ from pages.services.workspace import Workspace
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def with_scores(ws: Workspace, step: str, changes: Mapping[str, Change]) -> DetectorResult | SynthesisResult:
+def with_scores(
+    ws: Workspace, step: str, changes: Mapping[str, Change], result: DetectorResult | SynthesisResult | None = None
+) -> DetectorResult | SynthesisResult:
     """Store a step's result again with other image scores.
 
     Parameters
@@ -20,8 +22,10 @@ def with_scores(ws: Workspace, step: str, changes: Mapping[str, Change]) -> Dete
     step : str
     changes : mapping
         Set -> what becomes of its image scores; patch scores stay.
+    result : DetectorResult or SynthesisResult, optional
+        To be stored; the current one if not given.
     """
-    result = load_result(ws, step)
+    result = result or load_result(ws, step)
     sets = dict(result.sets)
     for name, change in changes.items():
         scores = np.asarray(change(sets[name].image_scores), np.float32)
