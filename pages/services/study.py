@@ -51,7 +51,7 @@ def run_study(
 ) -> Study:
     """Build ``banks`` detectors on different splits of the good parts, and judge every rule on splits of the rest.
 
-    Scores are kept in ``out``: a second run with the same settings computes no feature again.
+    Scores are kept in ``out``: a second run with the same pictures and settings computes no feature again.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def run_study(
     import_pictures : callable
         Takes the pictures into a workspace.
     config : RunConfig
-        Bank i uses seed ``config.seed + i`` for roles, coreset and synthesis.
+        Bank i uses seed ``config.seed + i``, modulo 2^32, for roles, coreset and synthesis.
     banks, splits : int
         Splits are per bank.
 
@@ -73,7 +73,7 @@ def run_study(
         raise IasError(f"study: expected at least 1 bank and {LEAST_SPLITS} splits, got {banks} and {splits}")
     parts, facts = [], []
     for i in range(banks):
-        of_bank = replace(config, seed=config.seed + i)
+        of_bank = replace(config, seed=(config.seed + i) % 2**32)
         ws = Workspace(out / f"bank-{of_bank.seed}")
         detector, synthesis = _scored(ws, import_pictures, of_bank, progress)
         progress("splits", i, banks, f"bank {i + 1} of {banks}: {splits} splits")
@@ -103,10 +103,11 @@ def run_study(
 def _scored(
     ws: Workspace, import_pictures: Callable[[Workspace], Any], config: RunConfig, progress: Progress
 ) -> tuple[DetectorResult, SynthesisResult]:
-    """The stored scores of this bank if they fit, else new ones."""
-    if intake.current(ws) is None:
-        import_pictures(ws)
-        intake.assign_roles(ws, seed=config.seed)
+    """The stored scores of this bank if they fit the pictures and settings of now, else new ones."""
+    import_pictures(ws)
+    if not Ledger(ws).records(label="ng"):
+        raise IasError("study: expected real NG to judge the rules by, got none; add some with --ng")
+    intake.assign_roles(ws, seed=config.seed)
     wanted = detector_digest(ws, config)
     if current_digest(ws, DETECTOR) != wanted or current_digest(ws, SYNTHESIS) != synthesis_digest(wanted, config):
         return pipeline.run_steps(ws, config, progress)
@@ -120,8 +121,6 @@ def _splits_of(
 ) -> dict[str, RuleStudy]:
     group = {record.sha256: record.group for record in Ledger(ws).records()}
     calibration, check, ng = (detector.sets[name] for name in ("calibration", "check", "ng"))
-    if not ng.ids:
-        raise IasError("study: expected real NG to judge the rules by, got none; add some with --ng")
     outside = [*calibration.ids, *check.ids]
     return split_study(
         np.concatenate([calibration.image_scores, check.image_scores]),
