@@ -207,6 +207,7 @@ def summary(report: dict[str, Any]) -> str:
             )
             lines += _missed(report["scores"]["ng_real"], chosen["value"])
         lines += _trust_words(report)
+    lines += _apart_words(report)
     primary = report["synthesis"]["primary"]
     lines.append(f"AUROC on synthetic NG ({primary}): {_area_words(report['roc']['synthetic'][primary])}")
     if real:
@@ -221,9 +222,6 @@ def _class_words(found: dict[str, Any]) -> str:
 def _trust_words(report: dict[str, Any]) -> list[str]:
     """Ranges, smallest defects found and transfer, a line each; nothing where there is nothing to say."""
     lines = []
-    if report["outliers"]["images"]:
-        named = ", ".join(f"{one['file']} ({one['score']:.6g})" for one in report["outliers"]["images"][:_MOST_NAMED])
-        lines.append(f"  OK images that stand apart, look at them: {named}")
     for spread in report["robustness"]:
         if spread["quantity"] == RECOMMENDED:
             lines.append(f"  range over {spread['varied']}: {spread['low']:.6g} to {spread['high']:.6g}")
@@ -236,6 +234,16 @@ def _trust_words(report: dict[str, Any]) -> list[str]:
     for name, found in report["transfer"].items():
         lines.append(f"  threshold set on {name}: {found['verdict']}. {found['why']}")
     return lines
+
+
+def _apart_words(report: dict[str, Any]) -> list[str]:
+    """One such image can be why there is no threshold, so they are named in any case."""
+    images = report["outliers"]["images"]
+    if not images:
+        return []
+    named = ", ".join(f"{one['file']} ({one['score']:.6g})" for one in images[:_MOST_NAMED])
+    more = f" and {len(images) - _MOST_NAMED} more" if len(images) > _MOST_NAMED else ""
+    return [f"  OK images that stand apart, look at them: {named}{more}"]
 
 
 def _area_words(area: dict[str, Any]) -> str:
