@@ -7,6 +7,8 @@ from scipy.special import ndtri
 from calibration.bounds import smallest_fpr
 from calibration.types import Auroc, ThresholdChoice
 
+_MOST_IMAGES = 10_000  # beyond, asking for more images is no help
+
 RESOLUTION = (
     "A larger input size: a defect smaller than one patch of the detector (8 px at the input size with the embedded "
     "network) is averaged away."
@@ -64,11 +66,12 @@ def ways_out(refused: ThresholdChoice, synthetic_auroc: Auroc | None) -> tuple[s
 
 
 def _needed(area: Auroc) -> int | None:
-    """Smaller class size from which the Wilson interval of ``curves.auroc`` stays above 0.5; None if it never does.
+    """Smaller class size from which the Wilson interval of ``curves.auroc`` stays above 0.5; None: out of reach.
 
     The lower limit exceeds 0.5 when (A - 0.5)^2 > z^2 / (4 n), at whatever A.
     """
     if area.auroc <= 0.5:
         return None
     z = float(ndtri(0.5 + area.confidence / 2.0))
-    return math.floor(z * z / (4.0 * (area.auroc - 0.5) ** 2)) + 1
+    needed = math.floor(z * z / (4.0 * (area.auroc - 0.5) ** 2)) + 1
+    return needed if needed <= _MOST_IMAGES else None

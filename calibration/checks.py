@@ -4,6 +4,10 @@ import numpy as np
 
 from calibration.errors import CalibrationError
 
+_LARGEST = 1e30  # far beyond any feature distance, and sums, squares and ratios of such scores are still numbers
+_LEAST_RATE = 1e-15  # nearer to 0 or 1 a rate and its complement are no longer told apart
+_AMOUNTS = (1e-100, 1e100)  # products of two of them are still numbers
+
 
 def checked_scores(scores: np.ndarray, name: str) -> np.ndarray:
     """Scores as a non-empty, finite, 1-D float array; floats keep their dtype, integers become float64.
@@ -31,28 +35,36 @@ score these images again
         raise CalibrationError(
             f"{name}: expected finite numbers, got {n_bad} NaN or infinite of {array.size}; score these images again"
         )
+    if max(-float(array.min()), float(array.max())) > _LARGEST:
+        raise CalibrationError(
+            f"{name}: expected numbers up to {_LARGEST:g}, got {array[np.argmax(np.abs(array))]:g}; "
+            "a distance this large is an overflow or a placeholder: score these images again"
+        )
     return array
 
 
 def checked_rate(value: float, name: str) -> float:
-    """A rate strictly between 0 and 1, as float."""
-    try:
-        rate = float(value)
-    except (TypeError, ValueError):
-        rate = float("nan")
-    if not 0.0 < rate < 1.0:
+    """A rate strictly between 0 and 1, and more than rounding away from both, as float.
+
+    Examples
+    --------
+    >>> checked_rate(0.05, "max_fpr")
+    0.05
+    >>> checked_rate("0.05", "max_fpr")
+    Traceback (most recent call last):
+    calibration.errors.CalibrationError: max_fpr: expected a rate between 0 and 1, both excluded, got '0.05'
+    """
+    rate = _number(value)
+    if not _LEAST_RATE <= rate <= 1.0 - _LEAST_RATE:
         raise CalibrationError(f"{name}: expected a rate between 0 and 1, both excluded, got {value!r}")
     return rate
 
 
 def checked_positive(value: float, name: str) -> float:
-    """A finite number above 0, as float."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0.0 < number < float("inf"):
-        raise CalibrationError(f"{name}: expected a number above 0, got {value!r}")
+    """A number above 0 that still is one after some arithmetic: 1e-100 to 1e100, as float."""
+    number = _number(value)
+    if not _AMOUNTS[0] <= number <= _AMOUNTS[1]:
+        raise CalibrationError(f"{name}: expected a number above 0 and up to {_AMOUNTS[1]:g}, got {value!r}")
     return number
 
 
@@ -61,3 +73,13 @@ def checked_choice(value: str, name: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise CalibrationError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
     return value
+
+
+def _number(value: float) -> float:
+    """The value as float; NaN where it is no number, as text and truth values are none."""
+    if isinstance(value, str | bytes | bool | np.bool_):
+        return float("nan")
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")

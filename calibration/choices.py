@@ -11,6 +11,7 @@ from calibration.simultaneous import upper_bound_anywhere
 from calibration.types import OK_SOURCES, RocCurve, ThresholdChoice
 
 ALL_EQUAL = "all OK scores are equal: they say nothing about how good parts vary"
+_BEYOND = "with these settings the threshold lies beyond any number"
 _SEARCHED = "OK scores moved this threshold, so its 95 % FPR limit is one that holds at every threshold at once"
 _LEAVE_ONE_OUT = "leave-one-out scores depend on each other through the memory bank: the 95 % FPR limit is approximate"
 
@@ -57,18 +58,14 @@ def in_gap(
     params: dict,
     promise: str,
     notes: tuple[str, ...] = (),
-    searched: bool = True,
 ) -> ThresholdChoice:
     """Middle of (next lower score, score at ``at``]: all thresholds there decide the scores seen alike.
 
-    ``at`` is a place on ``curve``, and not 0: no score lies at infinity. ``searched``: the OK scores had a say in
-    which gap it is.
+    ``at`` is a place on ``curve``, and not 0: no score lies at infinity. The OK scores have a say in the middle even
+    where they have none in the upper end: the limit of a threshold fixed beforehand is that of the upper end, below
+    which the FPR is higher.
     """
-    high = float(curve.thresholds[at])
-    low = float(curve.thresholds[at + 1]) if at + 1 < curve.thresholds.size else high
-    value = low / 2.0 + high / 2.0
-    if not low < value <= high:  # neighbouring numbers have no middle
-        value = high
+    low, value, high = gap_at(curve.thresholds, at)
     flagged = int(np.count_nonzero(is_ng(ok, value)))
     return choice_of(
         key,
@@ -78,11 +75,26 @@ def in_gap(
         params=params,
         promise=promise,
         expected_fpr=(flagged + 1) / (ok.size + 1),
-        rank=None if searched else flagged + 1,
         n_ng=n_ng,
         notes=notes,
         gap=(low, high),
     )
+
+
+def gap_at(falling: np.ndarray, at: int) -> tuple[float, float, float]:
+    """(low, middle, high) of the gap of falling scores that ends at ``falling[at]``.
+
+    The lowest score ends no gap and neighbouring numbers have no middle: there the middle is the score itself.
+
+    Examples
+    --------
+    >>> gap_at(np.array([9.0, 4.0, 1.0]), 0), gap_at(np.array([9.0, 4.0, 1.0]), 2)
+    ((4.0, 6.5, 9.0), (1.0, 1.0, 1.0))
+    """
+    high = float(falling[at])
+    low = float(falling[at + 1]) if at + 1 < falling.size else high
+    middle = low / 2.0 + high / 2.0
+    return low, middle if low < middle <= high else high, high
 
 
 def choice_of(
@@ -101,10 +113,12 @@ def choice_of(
 ) -> ThresholdChoice:
     """The row of a threshold, with a 95 % limit of its FPR that fits how it was found.
 
-    ``rank``: rank - 1 of n lie at or above the threshold, and either the rank or the threshold was fixed without the OK
-    scores, so the limit of that count is exact. None: the OK scores moved the threshold, and the limit must hold at
-    every threshold at once.
+    ``rank``: rank - 1 of n lie at or above the threshold, and the rank was fixed without the OK scores, so the limit of
+    that count is exact. None: the OK scores moved the threshold, and the limit must hold at every threshold at once.
+    A value that is no number any more (infinite, or NaN) is refused.
     """
+    if not math.isfinite(value):
+        return refusal_of(key, ok, source=source, params=params, reason=_BEYOND, n_ng=n_ng)
     if rank is None:
         limit = upper_bound_anywhere(int(np.count_nonzero(is_ng(ok, value))), ok.size)
         notes += (_SEARCHED,)
@@ -152,14 +166,23 @@ def all_equal(ok: np.ndarray) -> bool:
 
 
 def just_above(ok: np.ndarray, rank: int) -> float:
-    """Next number after the rank-th largest score, in the dtype of the scores."""
+    """Next number after the rank-th largest score, in the dtype of the scores; inf after the largest there is."""
     score = np.sort(ok)[ok.size - rank]
-    return float(np.nextafter(score, np.array(np.inf, dtype=ok.dtype)))
+    with np.errstate(over="ignore"):
+        return float(np.nextafter(score, np.array(np.inf, dtype=ok.dtype)))
 
 
 def largest_count(n: int, rate: float) -> int:
-    """Largest whole c with c <= n * rate, forgiving the rounding of ``rate`` (100 * 0.29 = 28.999...)."""
-    return math.floor(n * rate + 1e-9)
+    """Largest whole c with c <= n * rate, forgiving the rounding of ``rate`` (100 * 0.29 = 28.999...).
+
+    Never n itself, as ``rate`` is below 1.
+
+    Examples
+    --------
+    >>> largest_count(100, 0.29), largest_count(50, 1.0 - 1e-12)
+    (29, 49)
+    """
+    return min(math.floor(n * rate + 1e-9), n - 1)
 
 
 def ordinal(rank: int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from calibration.bounds import needed_for, upper_bound
 from calibration.checks import checked_rate
+from calibration.errors import CalibrationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def plan(wrong: int, n: int, *, rate: float, confidence: float = 0.95) -> Plan:
     (27, 44, 0.776)
     """
     rate = checked_rate(rate, "rate")
+    if not n and wrong:
+        raise CalibrationError(f"plan: expected 0 <= wrong <= n, got {wrong} wrong of no part")
     proven = upper_bound(wrong, n, confidence) if n else 1.0
     needed = needed_for(rate, confidence, seen=wrong)
     more = max(0, needed - n)

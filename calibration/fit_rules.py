@@ -97,7 +97,10 @@ def _fitted(
     found = fit(ok, family, estimator)
     value = found.threshold(alpha) if found else math.nan
     if not math.isfinite(value):
-        reason = "no such distribution has the mean and spread of these scores; use a rank rule: the maximum"
+        reason = (
+            "no such distribution fits these scores: they lie too far apart or too close together; "
+            "use a rank rule: the maximum"
+        )
         return refusal_of(key, ok, source=source, params=params, reason=reason)
     p_value = fit_p_value(ok, found, rng) if n >= _LEAST_TESTED else None
     params |= {"a": found.a, "b": found.b, "scale": found.scale, "p_value": p_value}

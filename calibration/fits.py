@@ -17,6 +17,7 @@ from calibration.checks import checked_choice
 # p is a multiple of 1/200: fine enough for a yes or no at 5 %, and 5 % is one of the multiples.
 _N_REFITS = 199
 _NEWTON_STEPS = 50
+_SETTLED = 0.01  # of a and b: the last step is far shorter, but for rounding where scores are nearly equal
 _NODES = 257  # of a fitted distribution function that is read off by interpolation
 ESTIMATORS = ("moments", "maximum likelihood")
 
@@ -53,12 +54,13 @@ class BetaFit:
     b: float
 
     def threshold(self, alpha: float) -> float:
-        """Score exceeded with probability ``alpha`` under the fitted model."""
-        return float(self.family.from_unit(betainccinv(self.a, self.b, alpha), self.scale))
+        """Score exceeded with probability ``alpha`` under the fitted model; inf where no number is that high."""
+        with np.errstate(divide="ignore", over="ignore"):
+            return float(self.family.from_unit(betainccinv(self.a, self.b, alpha), self.scale))
 
 
 def fit(scores: np.ndarray, family: Family, estimator: str = "moments") -> BetaFit | None:
-    """The fitted model, or None where no beta distribution has the mean and spread of the scores.
+    """The fitted model, or None where no beta distribution has the mean and spread of the scores, or none is likeliest.
 
     Parameters
     ----------
@@ -71,7 +73,8 @@ def fit(scores: np.ndarray, family: Family, estimator: str = "moments") -> BetaF
     Notes
     -----
     Maximum likelihood solves digamma(a) - digamma(a + b) = mean log u and digamma(b) - digamma(a + b) =
-    mean log(1 - u) by Newton's method from the moments.
+    mean log(1 - u) by Newton's method from the moments. None where it does not settle: scores so far apart that u
+    reaches 0 or 1 by rounding.
 
     Examples
     --------
@@ -127,13 +130,18 @@ def _fitted(scores: np.ndarray, family: Family, estimator: str) -> tuple[np.ndar
         kappa = mean * (1.0 - mean) / variance - 1.0
         a, b = mean * kappa, (1.0 - mean) * kappa
     if estimator == "maximum likelihood":
-        a, b = _most_likely(a, b, np.log(u).mean(axis=-1), np.log1p(-u).mean(axis=-1))
+        with np.errstate(divide="ignore"):  # u rounded to 0 or 1: not settled
+            log_u, log_rest = np.log(u).mean(axis=-1), np.log1p(-u).mean(axis=-1)
+        a, b = _most_likely(a, b, log_u, log_rest)
     return scale, u, a, b
 
 
 def _most_likely(a: np.ndarray, b: np.ndarray, log_u: np.ndarray, log_rest: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Newton's method on (a, b) from a starting value; a step that would leave a > 0 or b > 0 is halved."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    """Newton's method on (a, b) from a starting value; a coordinate that would leave (0, inf) is halved.
+
+    NaN where it does not settle.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for _ in range(_NEWTON_STEPS):
             both = polygamma(1, a + b)
             off_a, off_b = digamma(a) - digamma(a + b) - log_u, digamma(b) - digamma(a + b) - log_rest
@@ -144,7 +152,8 @@ def _most_likely(a: np.ndarray, b: np.ndarray, log_u: np.ndarray, log_rest: np.n
             a, b = np.where(next_a > 0.0, next_a, a / 2.0), np.where(next_b > 0.0, next_b, b / 2.0)
             if not np.any(np.abs(step_a) > 1e-12 * a):
                 break
-    return a, b
+        settled = (np.abs(step_a) <= _SETTLED * a) & (np.abs(step_b) <= _SETTLED * b)
+    return np.where(settled, a, np.nan), np.where(settled, b, np.nan)
 
 
 def _anderson_darling(u: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -112,6 +112,11 @@ def all_choices(
     source = ok_source(n_held_out=0 if held_out is None else held_out.size, n_loo=0 if loo is None else loo.size)
     ok = held_out if source == "held-out" else loo
     found = fitted_choices(loo, rng=rng, config=config) | scored_choices(ok, synthetic, source=source, config=config)
+    return in_order(found, ok, source=source)
+
+
+def in_order(found: dict[str, ThresholdChoice], ok: np.ndarray | None, *, source: str) -> tuple[ThresholdChoice, ...]:
+    """The rows in the order of ``rules.RULES``, and the maximum where ``recommend`` may need it."""
     rows = [found[rule] for rule in RULES]
     if ok is not None and found["conformal"].value is None and found["percentile"].params.get("rank", 1) > 1:
         rows.append(percentile(ok, source=source, q=1.0))
@@ -302,4 +307,4 @@ def _refusal_reason(chosen: ThresholdChoice, synthetic_auroc: Auroc | None, caug
             f"{percent(caught.low)}), while up to {percent(chosen.fpr_upper_95)} of good parts may be rejected: the "
             "bands cross, so nothing shows that NG are rejected more often than good parts."
         )
-    return ""
+    return chosen.reason

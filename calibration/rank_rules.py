@@ -130,6 +130,7 @@ def tolerance_threshold(ok_scores: np.ndarray, *, max_fpr: float, confidence: fl
     True
     """
     ok_scores = checked_scores(ok_scores, "OK scores")
+    max_fpr, confidence = checked_rate(max_fpr, "max_fpr"), checked_rate(confidence, "confidence")
     rank = _tolerance_rank(ok_scores.size, max_fpr, confidence)
     return just_above(ok_scores, rank) if rank else None
 
@@ -145,6 +146,7 @@ def tolerance(ok: np.ndarray, *, source: str, max_fpr: float = 0.05, confidence:
     'FPR at most 5 % with 95 % confidence needs at least 59 OK scores, has 30; 30 promise 9.5 %'
     """
     ok = checked_scores(ok, "OK scores")
+    max_fpr, confidence = checked_rate(max_fpr, "max_fpr"), checked_rate(confidence, "confidence")
     rank = _tolerance_rank(ok.size, max_fpr, confidence)
     params = {"max_fpr": max_fpr, "confidence": confidence, "rank": rank}
     promise = f"FPR at most {percent(max_fpr)} with {percent(confidence)} confidence"
@@ -195,6 +197,5 @@ def conformal(ok: np.ndarray, *, source: str, max_fpr: float = 0.05) -> Threshol
 
 def _tolerance_rank(n: int, max_fpr: float, confidence: float) -> int:
     """Largest r with P(Beta(r, n - r + 1) <= max_fpr) >= confidence; 0 if there is none."""
-    max_fpr, confidence = checked_rate(max_fpr, "max_fpr"), checked_rate(confidence, "confidence")
     ranks = np.arange(1, n + 1)
     return int(np.count_nonzero(betainc(ranks, n - ranks + 1, max_fpr) >= confidence))  # falls with r

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.checks import checked_rate, checked_scores
+from calibration.choices import gap_at
 from calibration.curves import roc_curve
 from calibration.errors import CalibrationError
 
@@ -33,6 +34,8 @@ class BootstrapBand:
 
 def counts_of_draws(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """How often each of n images occurs in each bootstrap sample, (draws, n) int."""
+    if draws < 1:
+        raise CalibrationError(f"draws: expected at least 1, got {draws}")
     drawn = rng.integers(0, n, size=(draws, n))
     drawn += n * np.arange(draws)[:, None]
     return np.bincount(drawn.ravel(), minlength=draws * n).reshape(draws, n)
@@ -57,7 +60,7 @@ def bootstrap_band(
     confidence : float
         In (0, 1), two-sided, of each point.
     grid : int
-        FPR values from 0 to 1, denser towards 0.
+        FPR values from 0 to 1, denser towards 0; at least 2.
 
     Returns
     -------
@@ -73,14 +76,16 @@ def bootstrap_band(
     ok = np.sort(checked_scores(ok, "OK scores").astype(np.float64))
     ng = np.sort(checked_scores(ng, "NG scores").astype(np.float64))
     confidence = checked_rate(confidence, "confidence")
+    if grid < 2:
+        raise CalibrationError(f"grid: expected at least 2, got {grid}")
     if min(ok.size, ng.size) < LEAST_NG:
         return None
     fpr = np.linspace(0.0, 1.0, grid) ** 2  # a line lives at small FPR
     distinct, first = np.unique(ok, return_index=True)
     not_above = np.searchsorted(ng, distinct, side="right")  # NG that a threshold just above each OK score misses
     allowed_ok = -np.floor(fpr * ok.size + 1e-9)
-    recalls = np.empty((draws, grid))
     of_ok, of_ng = counts_of_draws(ok.size, draws, rng), counts_of_draws(ng.size, draws, rng)
+    recalls = np.empty((draws, grid))
     for i in range(draws):
         above = ok.size - np.cumsum(np.add.reduceat(of_ok[i], first))  # OK drawn above each distinct score
         lowest = np.searchsorted(-above, allowed_ok, side="left")  # just above it no more than the FPR is rejected
@@ -115,21 +120,27 @@ def rank_thresholds(ok: np.ndarray, rank: int, *, rng: np.random.Generator, draw
 
 
 def youden_thresholds(ok: np.ndarray, ng: np.ndarray, *, rng: np.random.Generator, draws: int = 1000) -> np.ndarray:
-    """Youden's threshold of each pair of bootstrap samples, (draws,): the highest score with the largest recall - FPR.
+    """Youden's threshold of each pair of bootstrap samples, (draws,), as ``synthetic_rules.youden`` picks it.
+
+    The middle of the score gap with the largest recall - FPR, the highest among equals; NaN for a pair in which no
+    threshold catches a larger share of NG than of OK.
 
     Examples
     --------
     >>> found = youden_thresholds(np.arange(20.0), np.arange(30.0, 50.0), rng=np.random.default_rng(0), draws=50)
-    >>> bool((found >= 30.0).all())
+    >>> bool((found > 15.0).all() and (found < 40.0).all())
     True
     """
     ok, ng = (checked_scores(s, name).astype(np.float64) for s, name in ((ok, "OK scores"), (ng, "NG scores")))
     distinct, place = np.unique(np.concatenate([ok, ng]), return_inverse=True)
-    place = distinct.size - 1 - place  # falling
-    best = np.empty(draws)
+    falling, place = distinct[::-1], distinct.size - 1 - place
     of_ok, of_ng = counts_of_draws(ok.size, draws, rng), counts_of_draws(ng.size, draws, rng)
+    found = np.empty(draws)
     for i in range(draws):
-        flagged = np.cumsum(np.bincount(place[: ok.size], of_ok[i], distinct.size))
-        caught = np.cumsum(np.bincount(place[ok.size :], of_ng[i], distinct.size))
-        best[i] = distinct[distinct.size - 1 - int(np.argmax(caught * ok.size - flagged * ng.size))]
-    return best
+        in_ok = np.bincount(place[: ok.size], of_ok[i], distinct.size)
+        in_ng = np.bincount(place[ok.size :], of_ng[i], distinct.size)
+        drawn = np.flatnonzero(in_ok + in_ng)
+        index = np.cumsum(in_ng[drawn]) * ok.size - np.cumsum(in_ok[drawn]) * ng.size
+        best = int(np.argmax(index))
+        found[i] = gap_at(falling[drawn], best)[1] if index[best] > 0 else np.nan
+    return found

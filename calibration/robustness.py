@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.checks import checked_scores
+from calibration.choices import gap_at
+from calibration.errors import CalibrationError
 from calibration.resampling import rank_thresholds, youden_thresholds
 from calibration.rules import is_ng
 from calibration.synthetic_rules import youden
@@ -92,6 +94,11 @@ def robustness(
     tuple of Spread
         Only what could be varied: with one generator there is no range over generators.
 
+    Raises
+    ------
+    CalibrationError
+        If scores are not 1-D, empty or not finite, or ``chosen`` is no rank rule or has no value.
+
     Examples
     --------
     >>> from calibration.rank_rules import conformal
@@ -102,6 +109,10 @@ def robustness(
     [('recommended threshold', 'which OK images were drawn'), ('Youden threshold', 'which images were drawn')]
     """
     ok = checked_scores(ok, "OK scores")
+    if chosen.value is None or "rank" not in chosen.params:
+        raise CalibrationError(
+            f"robustness: expected a rank rule with a value, got {chosen.rule}; pass a recommendation"
+        )
     synthetic = {name: checked_scores(scores, f"{name} scores") for name, scores in synthetic.items()}
     rows = [
         _of_draws(
@@ -114,7 +125,8 @@ def robustness(
     at_youden = youden(ok, synthetic[primary], source=chosen.source).value if primary in synthetic else None
     if at_youden is not None:
         moved = youden_thresholds(ok, synthetic[primary], rng=rng, draws=draws)
-        rows.append(_of_draws(YOUDEN, "which images were drawn", moved, at_youden))
+        if (known := moved[np.isfinite(moved)]).size:
+            rows.append(_of_draws(YOUDEN, "which images were drawn", known, at_youden))
     by_generator = _groups(synthetic, severities)
     for varied, groups in (("generator", synthetic), ("generator and severity", by_generator)):
         rows += _over_groups(varied, groups, ok, chosen, at_youden, synthetic.get(primary))
@@ -181,13 +193,16 @@ def _over_mixtures(
     return _range(YOUDEN, "shares in which two generators are mixed", found, at_youden)
 
 
-def weighted_youden(ok: np.ndarray, shares: Mapping[str, float], synthetic: Mapping[str, np.ndarray]) -> float:
-    """Lower end of the score gap with the largest share-weighted recall - FPR; the highest among equals.
+def weighted_youden(ok: np.ndarray, shares: Mapping[str, float], synthetic: Mapping[str, np.ndarray]) -> float | None:
+    """Middle of the score gap with the largest share-weighted recall - FPR; the highest among equals.
+
+    With one share of 1 it is the threshold of ``synthetic_rules.youden``. None where no threshold catches a larger
+    share of NG than of OK.
 
     Examples
     --------
     >>> weighted_youden(np.arange(5.0), {"a": 0.5, "b": 0.5}, {"a": np.array([6.0]), "b": np.array([8.0])})
-    6.0
+    5.0
     """
     ok = np.sort(ok.astype(np.float64))
     sorted_ng = {name: np.sort(synthetic[name].astype(np.float64)) for name, share in shares.items() if share > 0.0}
@@ -198,7 +213,8 @@ def weighted_youden(ok: np.ndarray, shares: Mapping[str, float], synthetic: Mapp
 
     recall = sum(shares[name] * flagged(scores) for name, scores in sorted_ng.items())
     index = recall - flagged(ok)
-    return float(distinct[int(np.argmax(index >= index.max() - 1e-12))])
+    best = int(np.argmax(index >= index.max() - 1e-12))
+    return gap_at(distinct, best)[1] if index[best] > 1e-12 else None
 
 
 def _over_seeds(

@@ -232,5 +232,14 @@ def title_of(choice: ThresholdChoice) -> str:
 
 
 def percent(rate: float) -> str:
-    """A rate as the screen says it: 0.0362 -> "3.62 %"."""
-    return f"{100.0 * rate:.3g} %"
+    """A rate as the screen says it, never "100 %" for one below 1.
+
+    Examples
+    --------
+    >>> percent(0.0362), percent(0.9), percent(0.9996), percent(1.0)
+    ('3.62 %', '90 %', '99.96 %', '100 %')
+    """
+    digits = 3
+    while rate < 1.0 and digits < 17 and float(f"{100.0 * rate:.{digits}g}") >= 100.0:
+        digits += 1
+    return f"{100.0 * rate:.{digits}g} %"

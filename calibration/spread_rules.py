@@ -16,6 +16,7 @@ from calibration.types import ThresholdChoice
 
 _LEAST_TESTED = 20  # fewer scores reject almost no wrong model
 _MOST_TESTED = 5000  # beyond, the p-value of the test is not accurate
+_ROUNDING = 1e-6  # of the score: some steps of float32, in which scores are computed
 _EXCESS_SHARE = 0.10  # of the scores lie above the threshold from which the tail is fitted
 _FREE_SHAPE_FROM = 50  # excesses; with fewer a free shape collapses to the maximum
 
@@ -60,7 +61,8 @@ def mean_sigma(ok: np.ndarray, *, source: str, max_fpr: float = 0.05, confidence
     (7.46, 3.03)
     """
     ok = checked_scores(ok, "OK scores")
-    params = {"max_fpr": checked_rate(max_fpr, "max_fpr"), "confidence": checked_rate(confidence, "confidence")}
+    max_fpr, confidence = checked_rate(max_fpr, "max_fpr"), checked_rate(confidence, "confidence")
+    params = {"max_fpr": max_fpr, "confidence": confidence}
     if reason := _no_logs("mean_sigma", ok):
         return refusal_of("mean_sigma", ok, source=source, params=params, reason=reason)
     logs = np.log(ok.astype(np.float64))
@@ -73,7 +75,7 @@ def mean_sigma(ok: np.ndarray, *, source: str, max_fpr: float = 0.05, confidence
     return choice_of(
         "mean_sigma",
         ok,
-        float(np.exp(logs.mean() + k * logs.std(ddof=1))),
+        _from_log(logs.mean() + k * logs.std(ddof=1)),
         source=source,
         params=params,
         promise=f"if log-scores are normal: FPR at most {percent(max_fpr)} with {percent(confidence)} confidence",
@@ -106,7 +108,7 @@ def median_mad(ok: np.ndarray, *, source: str, k: float = 3.0) -> ThresholdChoic
     return choice_of(
         "median_mad",
         ok,
-        float(np.exp(np.median(logs) + k * mad)),
+        _from_log(np.median(logs) + k * mad),
         source=source,
         params=params,
         promise="no rate; a few defective parts among the good ones would hardly move it",
@@ -128,7 +130,8 @@ def pot(ok: np.ndarray, *, source: str, alpha: float = 0.01) -> ThresholdChoice:
     -------
     ThresholdChoice
         ``params``: alpha, u0 (start of the tail), n_excess, xi, sigma. No value below 50 scores, where alpha is out
-        of reach, or where the scores in the tail are equal.
+        of reach, where no score lies above u0, or where the likelihood has no maximum (it grows without end as xi
+        falls below -1: scores that pile up at their highest one).
 
     Notes
     -----
@@ -161,6 +164,13 @@ def pot(ok: np.ndarray, *, source: str, alpha: float = 0.01) -> ThresholdChoice:
     if reason:
         return refusal_of("pot", ok, source=source, params=params, reason=reason)
     xi, sigma = _tail(excess)
+    params |= {"u0": u0, "n_excess": int(excess.size), "xi": xi, "sigma": sigma}
+    if xi <= -1.0:
+        reason = (
+            "no tail is likeliest: the highest scores pile up at their end instead of thinning out, as tied scores do; "
+            "use a rank rule"
+        )
+        return refusal_of("pot", ok, source=source, params=params, reason=reason)
     ratio = math.log(excess.size / (n * alpha))
     value = u0 + sigma * (math.expm1(xi * ratio) / xi if xi else ratio)
     notes = () if xi >= 0.0 else (f"the fitted tail ends at {u0 - sigma / xi:.4g}: no score beyond it is foreseen",)
@@ -169,7 +179,7 @@ def pot(ok: np.ndarray, *, source: str, alpha: float = 0.01) -> ThresholdChoice:
         ok,
         value,
         source=source,
-        params=params | {"u0": u0, "n_excess": int(excess.size), "xi": xi, "sigma": sigma},
+        params=params,
         promise=f"if the tail is generalised Pareto, {percent(alpha)} of good parts rejected",
         expected_fpr=alpha,
         notes=notes,
@@ -182,14 +192,23 @@ def _tail(excess: np.ndarray) -> tuple[float, float]:
         return 0.0, float(excess.mean())
     from scipy.stats import genpareto  # slow to import, and seldom needed
 
-    xi, _, sigma = genpareto.fit(excess, floc=0)
-    return float(xi), float(sigma)
+    unit = float(excess.mean())  # the search for the maximum takes steps that suit numbers near 1
+    xi, _, sigma = genpareto.fit(excess / unit, floc=0)
+    return float(xi), float(sigma) * unit
 
 
 def _normality(logs: np.ndarray) -> float:
     from scipy.stats import shapiro  # slow to import
 
-    return float(shapiro(logs[:_MOST_TESTED]).pvalue)
+    if logs.size > _MOST_TESTED:  # the same part of them in whatever order they come
+        logs = np.random.default_rng(0).choice(np.sort(logs), _MOST_TESTED, replace=False)
+    return float(shapiro(logs).pvalue)
+
+
+def _from_log(log: float) -> float:
+    """Back to the scale of the scores; inf beyond any number."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(log))
 
 
 def _no_logs(key: str, ok: np.ndarray) -> str:
@@ -199,6 +218,6 @@ def _no_logs(key: str, ok: np.ndarray) -> str:
         return f"needs at least {least} OK scores, has {ok.size}; use the maximum of the OK scores"
     if ok.min() <= 0.0:
         return f"needs positive scores, the lowest is {ok.min():g}; two of the images may be copies"
-    if ok.min() == ok.max():
-        return "all OK scores are equal: there is no spread"
+    if ok.max() - ok.min() <= _ROUNDING * ok.max():
+        return "all OK scores are equal to within rounding: there is no spread"
     return ""

@@ -15,7 +15,7 @@ from calibration.bounds import rate_bound
 from calibration.checks import checked_scores
 from calibration.curves import auroc
 from calibration.errors import CalibrationError
-from calibration.policy import ThresholdConfig, fitted_choices, preferred, recommend, scored_choices
+from calibration.policy import ThresholdConfig, fitted_choices, in_order, preferred, recommend, scored_choices
 from calibration.rules import RULES, is_ng
 from calibration.transfer import regret
 from calibration.types import ThresholdChoice
@@ -47,13 +47,14 @@ class RuleStudy:
 
     @property
     def bound_kept(self) -> float | None:
-        """Share of splits whose realised FPR stays within the promised bound; None for a rule that promises none."""
-        return self._share(self.fpr <= self.promised + 1e-12) if np.isfinite(self.promised).any() else None
+        """Share of splits with a promised bound whose realised FPR stays within it; None where none was promised."""
+        bound = np.isfinite(self.promised)
+        return self._share(self.fpr[bound] <= self.promised[bound] + 1e-12)
 
     @property
     def bound_kept_expected(self) -> float | None:
         """What ``bound_kept`` is on average if the promise holds exactly: the judging parts are few, and vary too."""
-        return float(self.kept_if_true.mean()) if np.isfinite(self.kept_if_true).any() else None
+        return self._share(self.kept_if_true[np.isfinite(self.kept_if_true)])
 
     @property
     def limit_kept(self) -> float | None:
@@ -161,7 +162,7 @@ class _Halves:
 
 
 def _recommended(rows: dict[str, ThresholdChoice], ok: np.ndarray, synthetic: np.ndarray) -> ThresholdChoice:
-    choices = tuple(rows.values())
+    choices = in_order(rows, ok, source="held-out")
     value = preferred(choices).value
     caught = None
     if value is not None:

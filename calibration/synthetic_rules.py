@@ -93,11 +93,10 @@ def cost(
     [9.0, 4.0]
     """
     ok, synthetic = checked_scores(ok, "OK scores"), checked_scores(synthetic, "synthetic NG scores")
-    params = {
-        "cost_escape": checked_positive(cost_escape, "cost_escape"),
-        "cost_overkill": checked_positive(cost_overkill, "cost_overkill"),
-        "ng_share": checked_rate(ng_share, "ng_share"),
-    }
+    cost_escape = checked_positive(cost_escape, "cost_escape")
+    cost_overkill = checked_positive(cost_overkill, "cost_overkill")
+    ng_share = checked_rate(ng_share, "ng_share")
+    params = {"cost_escape": cost_escape, "cost_overkill": cost_overkill, "ng_share": ng_share}
     reason = _no_use_of_synthetic(ok, synthetic)
     if not reason:
         curve = roc_curve(ok, synthetic)
@@ -164,8 +163,8 @@ def f1_max(ok: np.ndarray, synthetic: np.ndarray, *, source: str) -> ThresholdCh
 def target_recall(ok: np.ndarray, synthetic: np.ndarray, *, source: str, recall: float = 0.9) -> ThresholdChoice:
     """Middle of the highest score gap that still catches ``recall`` of the synthetic NG.
 
-    The gap ends at the ceil(recall * n_ng)-th largest synthetic score. OK scores give the FPR and never the
-    upper end of the gap. Parameters and refusals as in ``youden``.
+    The gap ends at the ceil(recall * n_ng)-th largest synthetic score. OK scores never move that upper end; they may
+    be the lower one, and so move the middle. Parameters and refusals as in ``youden``.
 
     Examples
     --------
@@ -195,7 +194,6 @@ def target_recall(ok: np.ndarray, synthetic: np.ndarray, *, source: str, recall:
         params=params,
         promise=f"at least {needed} of the {n_ng} synthetic NG seen are caught; nothing about real NG",
         notes=notes,
-        searched=False,
     )
 
 

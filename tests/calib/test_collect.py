@@ -33,6 +33,6 @@ def test_what_is_asked_for_proves_the_claim_and_one_fewer_does_not(wrong, n):
 
 
 def test_impossible_plans():
-    for wrong, n, rate in ((3, 2, 0.1), (-1, 2, 0.1), (0, 5, 0.0)):
+    for wrong, n, rate in ((3, 2, 0.1), (-1, 2, 0.1), (0, 5, 0.0), (1, 0, 0.1)):
         with pytest.raises(CalibrationError):
             plan(wrong, n, rate=rate)

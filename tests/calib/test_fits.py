@@ -123,7 +123,35 @@ def test_extrapolation_is_named():
 def test_a_spread_no_beta_distribution_has_is_refused():
     """u is nearly (0, 0, 0, 0, 2/3, 1, 1, 1): its variance 0.252 exceeds mean (1 - mean) = 0.248."""
     row = loo_beta_prime(np.r_[np.full(4, 1e-12), 1.0, np.full(3, 1e12)], rng=np.random.default_rng(0))
-    assert row.value is None and "no such distribution" in row.reason
+    assert row.value is None and "no such distribution" in row.reason and "too far apart" in row.reason
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_scores_too_far_apart_for_a_likelihood_are_refused_and_not_fitted_anyhow(estimator):
+    """s / (s + c) rounds to 1, ln(1 - 1) is minus infinity: Newton's steps ended 50 halvings from their start."""
+    scores = np.geomspace(1e-18, 1e18, 20)
+    found = fit(scores, BETA_PRIME, estimator)
+    row = loo_beta_prime(scores, rng=np.random.default_rng(0), estimator=estimator)
+    if estimator == "moments":
+        assert found.a > 0.0 and found.b > 0.0
+    else:
+        assert found is None and row.value is None and "too far apart" in row.reason
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("spread", [1e-1, 1e-3, 1e-5])
+def test_nearly_equal_scores_have_the_likelihood_of_a_normal_law(family, spread):
+    """There the beta is normal, and the likeliest variance is the moment one times (n - 1) / n."""
+    scores = 5.0 * (1.0 + spread * np.random.default_rng(0).uniform(size=60))
+    by_moments, likeliest = fit(scores, family), fit(scores, family, "maximum likelihood")
+    assert likeliest.a / by_moments.a == pytest.approx(60 / 59, rel=2 * spread**2 + 1e-2)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_quantile_beyond_any_number_is_a_refusal(estimator):
+    scores = np.exp(np.random.default_rng(0).normal(0.0, 4.0, 19))
+    row = loo_beta_prime(scores, alpha=1e-15, rng=np.random.default_rng(0), estimator=estimator)
+    assert row.value is None or np.isfinite(row.value)
 
 
 @pytest.mark.promise

@@ -155,6 +155,17 @@ def auroc_interval_low(area: float, n: int) -> float:
     return (centre - margin) / (1 + z * z / n)
 
 
+def test_more_images_than_anybody_has_are_not_asked_for():
+    barely = Auroc(auroc=0.5 + 1e-7, low=0.45, high=0.55, n_ok=80, n_ng=20, confidence=0.95)
+    found = recommend(rows(held_out=scores(80)), synthetic_auroc=barely)
+    assert found.advice and not any("More images" in advice for advice in found.advice)
+
+
+def test_a_threshold_beyond_any_number_is_not_recommended_and_the_reason_says_so():
+    found = recommend(rows(held_out=np.r_[scores(10), 65504.0].astype(np.float16)), synthetic_auroc=None)
+    assert found.choice.value is None and "beyond any number" in found.why and found.advice
+
+
 def test_nothing_is_recommended_where_the_bands_cross_at_the_threshold():
     """AUROC well above 0.5, but the threshold that good parts allow catches hardly any synthetic NG."""
     ok = scores(100)

@@ -11,6 +11,7 @@ from calibration.resampling import (
     youden_thresholds,
 )
 from calibration.rules import is_ng
+from calibration.synthetic_rules import youden
 
 
 def samples(scores: np.ndarray, draws: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -30,16 +31,19 @@ def test_rank_thresholds_beside_sorting_each_sample():
     np.testing.assert_array_equal(found, slow)
 
 
-def test_youden_thresholds_beside_trying_every_score():
+@pytest.mark.parametrize("shift", [0, 6, 30])
+def test_youden_thresholds_are_the_rule_on_each_pair_of_samples(shift):
     rng = np.random.default_rng(1)
-    ok, ng = rng.integers(0, 12, 25).astype(float), rng.integers(6, 20, 15).astype(float)
+    ok, ng = rng.integers(0, 12, 25).astype(float), shift + rng.integers(0, 14, 15).astype(float)
     found = youden_thresholds(ok, ng, rng=np.random.default_rng(2), draws=100)
     again = np.random.default_rng(2)
     for t, a, b in zip(found, samples(ok, 100, again), samples(ng, 100, again), strict=True):
-        tried = {x: np.mean(b >= x) - np.mean(a >= x) for x in np.unique(np.r_[ok, ng])}
-        best = max(tried.values())
-        assert tried[t] == pytest.approx(best)
-        assert all(value < best - 1e-9 for x, value in tried.items() if x > t)
+        row = youden(a, b, source="held-out")
+        if "swapped" in row.reason:
+            tried = {x: np.mean(b >= x) - np.mean(a >= x) for x in np.r_[a, b]}
+            assert np.isnan(t) == (max(tried.values()) <= 1e-9)
+        else:
+            assert (None if np.isnan(t) else t) == row.value
 
 
 def test_band_beside_reading_every_resampled_roc():
@@ -66,6 +70,15 @@ def test_few_images_have_no_band_and_a_rank_must_exist():
     assert bootstrap_band(np.arange(50.0), np.arange(9.0), rng=np.random.default_rng(0)) is None
     with pytest.raises(CalibrationError, match="rank: expected 1 to 5, got 6"):
         rank_thresholds(np.arange(5.0), 6, rng=np.random.default_rng(0))
+
+
+def test_no_draws_and_no_grid_are_no_band():
+    scores = np.arange(20.0)
+    for settings in ({"draws": 0}, {"grid": 1}):
+        with pytest.raises(CalibrationError, match=f"{list(settings)[0]}: expected at least"):
+            bootstrap_band(scores, scores, rng=np.random.default_rng(0), **settings)
+    with pytest.raises(CalibrationError, match="draws: expected at least 1"):
+        youden_thresholds(scores, scores, rng=np.random.default_rng(0), draws=0)
 
 
 def test_same_seed_same_band():

@@ -158,7 +158,7 @@ def test_a_look_dearer_than_one_mistake_but_not_the_other():
     assert band.in_band_ok is None and band.in_band_ng is None
 
 
-@pytest.mark.parametrize("extreme", [1e-300, 1e300])
+@pytest.mark.parametrize("extreme", [1e-100, 1e100])  # the amounts that are taken at all
 @pytest.mark.parametrize("name", ["cost_escape", "cost_overkill", "cost_review"])
 def test_extreme_costs_stay_numbers(name, extreme):
     costs = {"cost_escape": 1.0, "cost_overkill": 1.0, "cost_review": 0.1} | {name: extreme}

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from calibration.errors import CalibrationError
 from calibration.rank_rules import conformal, tolerance
 from calibration.robustness import RECALL, RECOMMENDED, YOUDEN, SeedScores, robustness, weighted_youden
+from calibration.spread_rules import median_mad
 from calibration.synthetic_rules import youden
 
 OK = np.random.default_rng(0).gamma(30.0, 1.0 / 6.0, 100)
@@ -63,7 +65,25 @@ def test_weighted_youden_beside_trying_every_score():
         for t in np.unique(np.r_[ok, *sets.values()])
     }
     best = max(tried.values())
-    assert weighted_youden(ok, {"a": 0.3, "b": 0.7}, sets) == max(t for t, v in tried.items() if v > best - 1e-12)
+    high = max(t for t, v in tried.items() if v > best - 1e-12)
+    low = max(t for t in tried if t < high)
+    assert weighted_youden(ok, {"a": 0.3, "b": 0.7}, sets) == (low + high) / 2
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_mixture_of_one_generator_is_youdens_rule(seed):
+    rng = np.random.default_rng(seed)
+    ok, ng = rng.integers(0, 12, 25).astype(float), rng.integers(2, 14, 9).astype(float)
+    row = youden(ok, ng, source="held-out")
+    if "swapped" not in row.reason:
+        assert weighted_youden(ok, {"a": 1.0, "b": 0.0}, {"a": ng, "b": ng + 0.25}) == row.value
+    assert weighted_youden(ok + 20, {"a": 1.0}, {"a": ng}) is None
+
+
+def test_only_a_rank_rule_with_a_value_has_ranges():
+    for chosen in (conformal(OK[:5], source="held-out"), median_mad(OK, source="held-out")):
+        with pytest.raises(CalibrationError, match="expected a rank rule with a value"):
+            rows({"hard": HARD}, chosen=chosen)
 
 
 def test_other_coreset_seeds_move_all_three():

@@ -42,6 +42,16 @@ def test_mean_sigma_refuses_what_is_not_normal_and_says_so():
     assert mean_sigma(normal_logs(60), source="held-out").value is not None
 
 
+def test_normality_of_many_scores_does_not_depend_on_their_order():
+    """Shapiro-Wilk takes 5,000: the first ones of sorted scores are the lower half of them, and never normal."""
+    ok = np.sort(normal_logs(9000))
+    rows = [
+        mean_sigma(scores, source="held-out") for scores in (ok, ok[::-1], np.random.default_rng(1).permutation(ok))
+    ]
+    assert len({row.params["p_value"] for row in rows}) == 1 and rows[0].params["p_value"] > 0.05
+    assert stats.shapiro(np.log(ok[:5000])).pvalue < 1e-6
+
+
 def test_median_mad_is_scipys_and_resists_contamination():
     ok = normal_logs(101)
     logs = np.log(ok)
@@ -62,6 +72,7 @@ def test_median_mad_of_mostly_equal_scores_is_refused():
 @pytest.mark.parametrize(
     ("scores", "reason"),
     [(np.arange(1.0, 8.0), "at least 8 OK scores, has 7"), (np.full(9, 2.0), "all OK scores are equal")]
+    + [(np.r_[np.full(9, 5.0), np.nextafter(np.full(9, 5.0), 9.0)], "equal to within rounding")]
     + [(np.arange(0.0, 9.0), "positive scores, the lowest is 0")],
 )
 def test_spread_refusals_name_the_reason(rule, scores, reason):
@@ -77,14 +88,30 @@ def test_exponential_tail_by_hand():
 
 
 def test_free_shape_is_scipys_and_a_bounded_tail_names_its_end():
-    scores = np.random.default_rng(3).uniform(1.0, 2.0, 1000)
+    scores = 2.0 - np.sqrt(np.random.default_rng(3).uniform(size=1000))
     row = pot(scores, source="held-out", alpha=0.002)
     excess = scores[scores > row.params["u0"]] - row.params["u0"]
     xi, _, sigma = stats.genpareto.fit(excess, floc=0)
-    assert (row.params["xi"], row.params["sigma"]) == (xi, sigma) and xi < 0
+    assert (row.params["xi"], row.params["sigma"]) == pytest.approx((xi, sigma), rel=2e-3) and xi < 0
     tail = excess.size / scores.size
-    assert row.value == pytest.approx(row.params["u0"] + stats.genpareto.isf(0.002 / tail, xi, scale=sigma))
+    model = stats.genpareto(row.params["xi"], row.params["u0"], row.params["sigma"])
+    assert row.value == pytest.approx(model.isf(0.002 / tail))
     assert "tail ends at" in row.notes[0]
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-6, 1e6, 1e25])
+def test_tail_follows_the_unit_of_the_scores(unit):
+    scores = np.random.default_rng(3).gamma(30, 1 / 6, 1000)
+    one, other = (pot(scale * scores, source="held-out", alpha=0.002) for scale in (1.0, unit))
+    assert other.params["n_excess"] > 50 and other.params["xi"] == pytest.approx(one.params["xi"], abs=1e-3)
+    assert other.value == pytest.approx(unit * one.value, rel=1e-3)
+
+
+def test_a_tail_that_ends_in_tied_scores_is_refused():
+    """Its likelihood grows without end; the fit that scipy stops at says 1 % and rejects the 8 % tied ones."""
+    scores = np.r_[np.random.default_rng(0).uniform(size=917), np.full(83, 7.0)]
+    row = pot(scores, source="held-out", alpha=0.01)
+    assert row.value is None and "pile up" in row.reason and row.params["xi"] <= -1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import betabinom
 
+from calibration.bounds import upper_bound
 from calibration.errors import CalibrationError
+from calibration.policy import ThresholdConfig
 from calibration.study import RECOMMENDED, _kept_if_true, joined, split_study
 
 RNG = np.random.default_rng(0)
@@ -29,6 +31,22 @@ def test_only_a_promised_bound_is_called_kept():
     assert {rule for rule, row in found.items() if row.bound_kept is not None} == {"tolerance", RECOMMENDED}
     assert all(row.limit_kept is not None for row in found.values() if row.fpr.size)
     np.testing.assert_array_equal(found["tolerance"].fpr, found[RECOMMENDED].fpr)
+
+
+def test_splits_that_promise_no_bound_are_not_counted_as_a_broken_one():
+    """Groups of one to four parts: now 59 parts calibrate and a bound is promised, now fewer, and only a mean is."""
+    groups = [f"group {i}" for i in np.random.default_rng(0).integers(0, 45, 118)]
+    found = split_study(OK[:118], groups, NG, NAMES[:60], loo=OK[:10], synthetic=NG, splits=60, seed=0)
+    recommended, bound = found[RECOMMENDED], found["tolerance"]
+    assert 0 < bound.fpr.size < recommended.fpr.size == 60
+    assert (recommended.bound_kept, recommended.bound_kept_expected) == (bound.bound_kept, bound.bound_kept_expected)
+
+
+def test_recommended_is_what_the_page_recommends_also_with_another_percentile():
+    """Ten parts calibrate: neither bound is within reach, and the last resort is their maximum, not the median."""
+    config = ThresholdConfig(percentile=0.5)
+    found = split_study(OK[:20], NAMES[:20], NG, NAMES[:60], loo=OK[:10], synthetic=NG, splits=9, seed=0, config=config)
+    assert (found[RECOMMENDED].limit == upper_bound(0, 10)).all()
 
 
 def test_regret_is_never_negative_and_youden_on_real_ng_has_little():
