@@ -1,5 +1,7 @@
 """From scores to a threshold and what it is worth: arrays in, frozen results out; no torch, no files.
 
-``types`` and ``errors`` are the words, ``bounds`` and ``curves`` the statistics, ``rules`` the ways to choose
-a threshold, ``policy`` the choice among them, ``counts`` what one threshold does to a set of scores.
+Words: ``types``, ``errors``, ``checks``. Limits and curves: ``bounds``, ``simultaneous``, ``curves``, ``resampling``,
+``counts``. Rules: ``rules`` (the table), ``choices``, ``rank_rules``, ``fit_rules``, ``fits``, ``spread_rules`` and
+``synthetic_rules``. The choice among them: ``policy``, ``advice``. What it is worth: ``evidence``, ``collect``, ``outliers``,
+``robustness``, ``transfer``, ``sessions``, ``review``, ``pod``, ``ruler``, ``study``.
 """
