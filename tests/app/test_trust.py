@@ -135,22 +135,26 @@ def test_graded_spots_alone_are_no_evidence(detector, synthesis):
 
 
 def test_real_ng_move_nothing_but_what_is_said_of_them(detector, synthesis):
-    """Not even the draws of the ranges, whether there are none, six, or six that score otherwise."""
-    far = ScoredSet(
-        detector.sets["ng"].names,
-        detector.sets["ng"].ids,
-        detector.sets["ng"].image_scores[::-1] * 7,
-        detector.sets["ng"].patch_scores,
-    )
-    everyone = set(far.ids)
+    """Not even the draws of the ranges, whether there are none, 24, or 24 that score otherwise.
+
+    From 10 on their ROC gets a bootstrap band, from 20 on their regret an interval: both draw.
+    """
+    names = tuple(f"real-{i}" for i in range(24))
+    everyone = set(names)
+
+    def with_real(scores: np.ndarray):
+        scored = ScoredSet(names, names, scores.astype(np.float32), np.ones((24, 1, 1), np.float32))
+        return replace(detector, sets=detector.sets | {"ng": scored})
+
     none, some, other = (
         plain(found)
         for found in (
             trust(detector, synthesis, set()),
-            trust(detector, synthesis, everyone),
-            trust(replace(detector, sets=detector.sets | {"ng": far}), synthesis, everyone),
+            trust(with_real(np.linspace(12, 40, 24)), synthesis, everyone),
+            trust(with_real(np.linspace(90, 5, 24)), synthesis, everyone),
         )
     )
+    assert some["bands"]["real"] and some["transfers"]["glass-las-own"]["regret_interval"]
     about_real = {"evidence", "caught", "transfers", "plan_ng"}
     for key in set(none) - about_real - {"bands"}:
         assert none[key] == some[key] == other[key], key
