@@ -162,9 +162,9 @@ def _anderson_darling(u: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray
     Where n is large the distribution function is interpolated between nodes, in logits, in which it is nearly straight.
     The test stays exact: the same statistic is taken of the scores seen and of every refit.
     """
-    u = np.sort(u, axis=-1)
+    u = _inside(np.sort(u, axis=-1))
     n = u.shape[-1]
-    nodes = u if n <= _NODES else _between(u)
+    nodes = u if n <= _NODES else _inside(_between(u))
     a, b = np.expand_dims(a, -1), np.expand_dims(b, -1)
     tiny = np.finfo(np.float64).tiny  # keeps the logarithm finite where a tail probability underflows
     log_below = np.log(np.maximum(betainc(a, b, nodes), tiny))
@@ -181,6 +181,11 @@ def _between(u: np.ndarray) -> np.ndarray:
     """Nodes (r, _NODES) in (0, 1) from the lowest to the highest of sorted rows u, even in logits."""
     low, high = _logit(u[:, :1]), _logit(u[:, -1:])
     return expit(low + (high - low) * np.linspace(0.0, 1.0, _NODES))
+
+
+def _inside(u: np.ndarray) -> np.ndarray:
+    """u with what rounds to 0 or 1 moved to the nearest number that has a logit."""
+    return np.clip(u, np.finfo(np.float64).tiny, 1.0 - np.finfo(np.float64).epsneg)
 
 
 def _logit(u: np.ndarray) -> np.ndarray:

@@ -96,7 +96,8 @@ class ThresholdChoice:
     source       : where the OK scores came from: "held-out" or "leave-one-out"
     promise      : in words, what holds for the parts to come; empty without a value
     n_ok, n_ng   : OK scores and synthetic NG scores the rule saw (n_ng = 0: it saw none)
-    expected_fpr : mean FPR this rule leads to; for fitted rules what the model says
+    expected_fpr : mean FPR this rule leads to; for fitted rules what the model says; for rules that search the scores
+                   (k + 1) / (n + 1) with k OK at or above ``value``, which is a little low where OK and NG overlap
     fpr_upper_95 : one-sided 95 % limit of the true FPR at ``value``
     notes        : what limits the promise
     gap          : (lo, hi): every threshold in (lo, hi] decides the scores seen alike; ``value``: the middle

@@ -138,6 +138,14 @@ def test_scores_too_far_apart_for_a_likelihood_are_refused_and_not_fitted_anyhow
         assert found is None and row.value is None and "too far apart" in row.reason
 
 
+@pytest.mark.parametrize("n", [60, 600])
+def test_the_test_of_a_fit_has_a_number_also_where_scores_round_to_the_end(n):
+    """Beyond 257 scores the distance is read off between logits, and that of 1 is infinite."""
+    u = np.linspace(0.0, 1.0, n)[None]
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(_anderson_darling(u, np.array([0.2]), np.array([0.3]))).all()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("spread", [1e-1, 1e-3, 1e-5])
 def test_nearly_equal_scores_have_the_likelihood_of_a_normal_law(family, spread):

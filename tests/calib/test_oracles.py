@@ -5,6 +5,8 @@ Beside their own modules stand: Clopper-Pearson and beta laws against scipy (``t
 threshold (``test_rules``), logistic regression (``test_pod``), Kolmogorov-Smirnov and Wasserstein (``test_transfer``).
 """
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,8 +14,9 @@ from sklearn.dummy import DummyRegressor
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score, roc_curve
 
 from calibration import curves
+from calibration.bounds import upper_bound
 from calibration.counts import counts_at
-from calibration.rank_rules import conformal, tolerance
+from calibration.rank_rules import conformal, tolerance, tolerance_threshold
 from calibration.rules import is_ng
 from calibration.synthetic_rules import f1_max, youden
 
@@ -48,6 +51,21 @@ def test_conformal_flags_the_parts_whose_p_value_in_crepes_is_at_most_alpha(alph
         np.testing.assert_array_equal(is_ng(new, row.value), p <= alpha + 1e-12, err_msg=f"seed {seed}")
 
 
+@pytest.mark.parametrize("alpha", [0.0625, 0.125, 0.25])  # halves of halves: 1 - (1 - alpha) is alpha to the last digit
+def test_conformal_sits_just_above_the_interval_of_crepes_and_refuses_where_it_is_infinite(alpha):
+    from crepes import ConformalRegressor
+
+    for n in range(1, 40):
+        ok = np.random.default_rng(n).gamma(30.0, 1.0 / 6.0, n)
+        row = conformal(ok, source="held-out", max_fpr=alpha)
+        regressor = ConformalRegressor().fit(ok)
+        if row.value is None:
+            with pytest.warns(UserWarning, match="too small"):
+                assert regressor.predict_int(np.zeros(1), confidence=1.0 - alpha)[0, 1] == np.inf
+        else:
+            assert np.nextafter(regressor.predict_int(np.zeros(1), confidence=1.0 - alpha)[0, 1], np.inf) == row.value
+
+
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
 def test_conformal_sits_just_above_the_quantile_of_mapie(alpha):
     """Absolute residuals to a model that always says 0 are the scores; MAPIE's half-width is their quantile."""
@@ -61,6 +79,48 @@ def test_conformal_sits_just_above_the_quantile_of_mapie(alpha):
         _, interval = model.predict_interval(np.zeros((1, 1)))
         row = conformal(ok, source="held-out", max_fpr=alpha)
         assert np.nextafter(interval[0, 1, 0], np.inf) == row.value, f"seed {seed}"
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_limit_is_the_rate_at_which_the_p_value_of_mapie_is_what_the_confidence_leaves(confidence):
+    """Binary losses: its Hoeffding-Bentkus p-value is the binomial tail, whose equation Clopper and Pearson solve."""
+    from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
+
+    for n in (20, 59, 147, 400):
+        for k in range(0, n // 2, 3):
+            seen = np.nextafter(k / n, 0.0)  # it rounds n x (k / n) up to a whole number, which can be k + 1
+            p = compute_hoeffding_bentkus_p_value(np.array([seen]), n, upper_bound(k, n, confidence), binary=True)
+            assert p[0, 0] == pytest.approx(1.0 - confidence, rel=1e-9), (k, n)
+
+
+@pytest.mark.parametrize(("max_fpr", "confidence"), [(0.05, 0.95), (0.1, 0.9), (0.02, 0.8)])
+def test_tolerance_threshold_is_the_lowest_that_mapies_risk_control_lets_through(max_fpr, confidence):
+    """Learn-then-test of the FPR in a fixed sequence, from just above the highest OK score downwards."""
+    from mapie.risk_control import BinaryClassificationController
+
+    compared = 0
+    for seed in SEEDS:
+        ok = ok_scores(seed, ties=seed % 4 == 0).astype(np.float64)
+        if any(math.ceil(ok.size * (k / ok.size)) > k for k in range(60)):
+            continue  # there MAPIE counts one rejected part too many, by rounding
+        controller = BinaryClassificationController(
+            lambda x: np.c_[-x[:, 0], x[:, 0]],
+            "fpr",
+            max_fpr,
+            confidence_level=confidence,
+            list_predict_params=np.nextafter(np.unique(ok), np.inf),
+            fwer_method="fixed_sequence",
+        )
+        ours = tolerance_threshold(ok, max_fpr=max_fpr, confidence=confidence)
+        if ours is None:
+            with pytest.warns(UserWarning, match="No predict parameters were found"):
+                controller.calibrate(ok[:, None], np.zeros(ok.size, int))
+            assert not len(controller.valid_predict_params)
+        else:
+            controller.calibrate(ok[:, None], np.zeros(ok.size, int))
+            assert controller.valid_predict_params.min() == ours, seed
+        compared += 1
+    assert compared >= 20
 
 
 def test_tolerance_rank_is_the_largest_whose_beta_law_keeps_the_rate():
