@@ -59,7 +59,9 @@ def percentile(ok: np.ndarray, *, source: str, q: float = 0.999) -> ThresholdCho
         rank,
         source=source,
         params={"q": q, "rank": rank},
-        promise=f"above the {what}: on average at most {percent(rank / (n + 1))} of good parts rejected",
+        promise=(
+            f"above the {what}: on average at most {percent(rank / (n + 1))} of good parts rejected{_mean_of(source)}"
+        ),
         notes=notes,
     )
 
@@ -91,7 +93,7 @@ def target_fpr(ok: np.ndarray, *, source: str, max_fpr: float = 0.05) -> Thresho
         params=params | {"rank": rank},
         promise=(
             f"at most {rank - 1} of the {n} OK scores seen rejected; on average at most {percent(rank / (n + 1))} "
-            "of parts to come"
+            f"of parts to come{_mean_of(source)}"
         ),
     )
 
@@ -190,9 +192,13 @@ def conformal(ok: np.ndarray, *, source: str, max_fpr: float = 0.05) -> Threshol
             f"{n} promise {percent(1.0 / (n + 1))}"
         )
         return refusal_of("conformal", ok, source=source, params=params, reason=reason)
-    if source == "leave-one-out":
-        promise += " (approximate if the memory bank is a coreset)"
+    promise += _mean_of(source)
     return ranked("conformal", ok, rank, source=source, params=params, promise=promise)
+
+
+def _mean_of(source: str) -> str:
+    """What limits a mean FPR from this source of OK scores."""
+    return " (approximate if the memory bank is a coreset)" if source == "leave-one-out" else ""
 
 
 def _tolerance_rank(n: int, max_fpr: float, confidence: float) -> int:

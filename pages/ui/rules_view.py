@@ -34,7 +34,7 @@ def table(choices: tuple[ThresholdChoice, ...]) -> None:
         {
             "rule": title_of(c),
             "threshold": c.value,
-            "expects to reject": None if c.expected_fpr is None else 100 * c.expected_fpr,
+            "expects to reject": None if _mean(c) is None else 100 * _mean(c),
             "at most (95 %)": None if c.fpr_upper_95 is None else 100 * c.fpr_upper_95,
             "set on": set_on(c),
             "in words": c.promise or f"no threshold: {c.reason}",
@@ -83,6 +83,11 @@ def cards(
     st.caption(footer)
 
 
+def _mean(choice: ThresholdChoice) -> float | None:
+    """Mean FPR to be expected; a rule that searched OK and NG scores promises none, and its own figure is too low."""
+    return None if RULES[choice.rule].kind == "none" else choice.expected_fpr
+
+
 def _headline(choice: ThresholdChoice, recommended: ThresholdChoice) -> str:
     value = "no threshold" if choice.value is None else f"{choice.value:.3f}"
     return f"{title_of(choice)}: {value}{'  (recommended)' if choice == recommended else ''}"
@@ -95,7 +100,7 @@ def _card(card: Card) -> None:
     else:
         st.markdown(f"**Promise:** {choice.promise}.")
         limit = f"95 %: at most {widgets.percent(choice.fpr_upper_95)} of good parts rejected"
-        mean = f"; on average {widgets.percent(choice.expected_fpr)}" if choice.expected_fpr is not None else ""
+        mean = f"; on average {widgets.percent(_mean(choice))}" if _mean(choice) is not None else ""
         st.markdown(f"**Good parts:** {limit}{mean}.  \n**Synthetic NG:** {card.caught}")
         found = card.evidence
         st.html(theme.evidence_chip(words.EVIDENCE_LOOKS[found.key], f"Evidence {found.key}: {found.title}"))

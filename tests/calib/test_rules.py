@@ -68,6 +68,12 @@ def test_leave_one_out_confidence_is_called_approximate():
     assert "approximate" not in held_out.promise and held_out.notes == ()
 
 
+@pytest.mark.parametrize("rule", [percentile, conformal, target_fpr])
+def test_a_mean_on_leave_one_out_scores_is_called_approximate_with_a_coreset(rule):
+    held_out, loo = (rule(np.arange(100.0), source=source) for source in ("held-out", "leave-one-out"))
+    assert "approximate if the memory bank is a coreset" in loo.promise and "approximate" not in held_out.promise
+
+
 # --- conformal and percentile -------------------------------------------------------------------------------
 
 
