@@ -1,5 +1,7 @@
 """Input checks shared by every calibration function: checked first, never repaired."""
 
+import math
+
 import numpy as np
 
 from calibration.errors import CalibrationError
@@ -66,6 +68,17 @@ def checked_positive(value: float, name: str) -> float:
     if not _AMOUNTS[0] <= number <= _AMOUNTS[1]:
         raise CalibrationError(f"{name}: expected a number above 0 and up to {_AMOUNTS[1]:g}, got {value!r}")
     return number
+
+
+def checked_threshold(value: float) -> float:
+    """A threshold as float; an infinite one flags nothing, or everything."""
+    try:
+        threshold = float(value)
+    except (TypeError, ValueError):
+        raise CalibrationError(f"threshold: expected a number, got {value!r}") from None
+    if math.isnan(threshold):
+        raise CalibrationError("threshold: expected a number, got NaN")
+    return threshold
 
 
 def checked_choice(value: str, name: str, allowed: tuple[str, ...]) -> str:

@@ -4,13 +4,11 @@
 ``fit_rules``, ``spread_rules`` and ``synthetic_rules``.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.checks import checked_scores
-from calibration.errors import CalibrationError
+from calibration.checks import checked_scores, checked_threshold
 from calibration.types import ThresholdChoice
 
 
@@ -206,13 +204,7 @@ def is_ng(scores: np.ndarray, threshold: float) -> np.ndarray:
     array([False,  True,  True])
     """
     scores = checked_scores(scores, "scores")
-    try:
-        threshold = float(threshold)
-    except (TypeError, ValueError):
-        raise CalibrationError(f"threshold: expected a number, got {threshold!r}") from None
-    if math.isnan(threshold):
-        raise CalibrationError("threshold: expected a number, got NaN")
-    return scores.astype(np.float64) >= threshold
+    return scores.astype(np.float64) >= checked_threshold(threshold)
 
 
 def title_of(choice: ThresholdChoice) -> str:

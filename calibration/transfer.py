@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from calibration.bounds import rate_bound, upper_bound
-from calibration.checks import checked_rate, checked_scores
+from calibration.checks import checked_rate, checked_scores, checked_threshold
 from calibration.counts import counts_at
 from calibration.curves import auroc
 from calibration.errors import CalibrationError
@@ -175,7 +175,7 @@ def regret(ok: np.ndarray, real: np.ndarray, threshold: float, *, weight: float 
     (0.25, 3.5)
     """
     ok, real, weight = _sorted(ok, "OK scores"), _sorted(real, "real NG scores"), checked_rate(weight, "weight")
-    threshold = _checked_threshold(threshold)
+    threshold = checked_threshold(threshold)
     # Raising a threshold to the next NG score, or to inf, loses no NG and frees OK: no other candidate is better.
     candidates = np.concatenate([real, [math.inf]])
     seen = _losses(ok, real, np.append(candidates, threshold), weight)
@@ -630,18 +630,8 @@ def _sorted(scores: np.ndarray, name: str) -> np.ndarray:
     return np.sort(checked_scores(scores, name).astype(np.float64))
 
 
-def _checked_threshold(threshold: float) -> float:
-    try:
-        threshold = float(threshold)
-    except (TypeError, ValueError):
-        raise CalibrationError(f"threshold: expected a number, got {threshold!r}") from None
-    if math.isnan(threshold):
-        raise CalibrationError("threshold: expected a number, got NaN")
-    return threshold
-
-
 def _finite_threshold(threshold: float) -> float:
-    threshold = _checked_threshold(threshold)
+    threshold = checked_threshold(threshold)
     if math.isinf(threshold):
         raise CalibrationError("threshold: expected a finite number, got an infinite one; pass the threshold in use")
     return threshold
