@@ -5,7 +5,6 @@ from datetime import datetime
 import numpy as np
 import streamlit as st
 
-from calibration.bounds import rate_bound
 from calibration.counts import counts_at
 from calibration.rules import RULES, title_of
 from calibration.simultaneous import rate_bound_anywhere
@@ -190,11 +189,11 @@ def draw(value, ok, caught, real) -> None:
     if real is not None:
         groups.append(charts.ScoreGroup("real", "Real NG", evidence.ng_real, real_names()))
         area, band = table.real_roc
-        judge = evidence.ok_check if table.real_ok_source == "check" else evidence.ok
+        judging, _ = evidence.judging_ok
         label = f"real NG ({table.real_ok_source} OK)"
         bands.append(("real", label, band, area))
         pointwise[label] = trust.bands["real"]
-        operating.append(("real", "real NG", counts_at(judge, value), real))
+        operating.append(("real", "real NG", counts_at(judging, value), real))
     st.plotly_chart(
         charts.score_distribution(groups, value, recommended.value, review_from=review_from(value)),
         key="distribution",
@@ -212,7 +211,7 @@ def review_from(value: float) -> float | None:
 
 
 def ok_names() -> tuple[str, ...]:
-    return detector.sets["calibration" if evidence.ok_source == "held-out" else "bank"].names
+    return detector.sets[evidence.ok_set].names
 
 
 def real_names() -> tuple[str, ...]:
@@ -293,10 +292,4 @@ with review_tab:
         st.info("There is no recommended threshold to put a review band below.")
 with collect_tab:
     seen = in_view and recommended.value is not None
-    trust_view.collect(
-        len(evidence.ok),
-        words.OK_SOURCES[evidence.ok_source],
-        rate_bound(trust.plan_ng.wrong, trust.plan_ng.n) if seen else None,
-        len(ng_free),
-        config.thresholds,
-    )
+    trust_view.collect(evidence, trust.plan_ng if seen else None, len(ng_free), config.thresholds)

@@ -283,8 +283,6 @@ def _score_bank(
     progress: Progress,
 ) -> dict[str, ScoredSet]:
     """Leave-one-out scores; and without each image's session, where hiding one leaves something of the bank."""
-    from ias_core.patchcore.scoring import PatchScores
-
     groups = [record.group for record in records]
     by_session = sessions.groups_to_hide(records)
     at_random = sessions.as_many_at_random(by_session, groups, np.random.default_rng(seed))
@@ -301,12 +299,32 @@ def _score_bank(
     sets = {}
     for name, (hidden, stage, message) in asked.items():
         with clock(stage):
-            parts = []
-            for a in range(0, len(records), _BATCH):
-                progress(stage, a, len(records), message)
-                parts.append(scorer(features[a : a + _BATCH], leave_out=hidden[a : a + _BATCH]))
-        sets[name] = scored_set(records, PatchScores.concatenate(parts))
+
+            def show(done: int, stage: str = stage, message: str = message) -> None:
+                progress(stage, done, len(records), message)
+
+            sets[name] = scored_set(records, score_features(scorer, features, hidden, show))
     return sets
+
+
+def score_features(
+    scorer: Scorer,
+    features: torch.Tensor,
+    hidden: Sequence[str | tuple[str, ...]] | None,
+    show: Callable[[int], None],
+) -> PatchScores:
+    """Scores of features at hand, batch by batch, so that a job can be cancelled between them.
+
+    ``hidden``: per image what does not count for it, see ``Scorer``; None hides nothing. ``show`` is told how many are
+    done.
+    """
+    from ias_core.patchcore.scoring import PatchScores
+
+    parts = []
+    for a in range(0, len(features), _BATCH):
+        show(a)
+        parts.append(scorer(features[a : a + _BATCH], leave_out=hidden and hidden[a : a + _BATCH]))
+    return PatchScores.concatenate(parts)
 
 
 def _score_others(

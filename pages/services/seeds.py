@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +22,6 @@ from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch
-
-    from ias_core.patchcore.scoring import Scorer
 
 SEEDS = "seeds"
 HOW_MANY = 4
@@ -65,12 +61,15 @@ def score_other_seeds(ws: Workspace, config: settings.RunConfig, progress: Progr
     arrays: dict[str, np.ndarray] = {}
     seeds = [(config.seed + i) % 2**32 for i in range(1, HOW_MANY + 1)]
     for place, seed in enumerate(seeds):
-        show = partial(progress, "seeds", place, len(seeds), f"memory bank with coreset seed {seed}")
+
+        def show(_: int = 0, place: int = place, seed: int = seed) -> None:
+            progress("seeds", place, len(seeds), f"memory bank with coreset seed {seed}")
+
         show()
         bank, _ = detection.choose_patches(bank_features, groups, source, replace(config, seed=seed), progress)
         scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
-        arrays[f"{seed}/ok"] = _image_scores(scorer, ok_features, hidden, show)
-        arrays[f"{seed}/synthetic"] = _image_scores(scorer, ng_features, None, show)
+        arrays[f"{seed}/ok"] = detection.score_features(scorer, ok_features, hidden, show).image_scores
+        arrays[f"{seed}/synthetic"] = detection.score_features(scorer, ng_features, None, show).image_scores
     _keep(ws, arrays, _digest(detector, synthesis))
     return seeds
 
@@ -125,16 +124,6 @@ def _synthetic_features(
         ]
         parts.append(source.of_pictures(pictures).cpu())
     return torch.cat(parts)
-
-
-def _image_scores(
-    scorer: Scorer, features: torch.Tensor, hidden: list[str] | None, show: Callable[[], None]
-) -> np.ndarray:
-    parts = []
-    for a in range(0, len(features), _BATCH):
-        show()
-        parts.append(scorer(features[a : a + _BATCH], leave_out=hidden and hidden[a : a + _BATCH]).image_scores)
-    return np.concatenate(parts)
 
 
 def _keep(ws: Workspace, arrays: dict[str, np.ndarray], digest: str) -> None:

@@ -48,6 +48,11 @@ class Evidence:
     graded: Graded | None = None
 
     @property
+    def ok_set(self) -> str:
+        """Key of the detector's set that ``ok`` are the scores of."""
+        return "calibration" if self.ok_source == "held-out" else "bank"
+
+    @property
     def judging_ok(self) -> tuple[np.ndarray, str]:
         """OK scores that may judge a threshold, and which they are: check OK where there are any."""
         return (self.ok_check, "check") if len(self.ok_check) else (self.ok, self.ok_source)

@@ -206,7 +206,7 @@ def _transfers(evidence: Evidence, config: RunConfig, rng: np.random.Generator) 
 
 def _standing_apart(table: ThresholdTable, detector: DetectorResult, config: RunConfig) -> StandingApart:
     evidence = table.evidence
-    set_name = "calibration" if evidence.ok_source == "held-out" else "bank"
+    set_name = evidence.ok_set
     scored = detector.sets[set_name]
     found = outliers(evidence.ok) if len(evidence.ok) else ()
     images = tuple((scored.names[one.place], scored.ids[one.place], one.score) for one in found)

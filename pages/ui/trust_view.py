@@ -13,7 +13,6 @@ from calibration.review import ReviewBand
 from calibration.robustness import RECALL, RECOMMENDED, YOUDEN, Spread
 from calibration.rules import is_ng
 from calibration.transfer import Difference, Transfer
-from calibration.types import RateBound
 from pages.services.artifacts import DetectorResult
 from pages.services.ledger import ImageRecord
 from pages.services.measured_ng import MeasuredNg
@@ -229,11 +228,12 @@ def reviews(bands: tuple[ReviewBand, ...]) -> None:
             st.caption(" ".join(f"{_capital(sentence)}." for sentence in [*seen, *band.notes]))
 
 
-def collect(n_ok: int, ok_source: str, missed: RateBound | None, free_ng: int, asked: ThresholdConfig) -> None:
+def collect(evidence: Evidence, missed: Plan | None, free_ng: int, asked: ThresholdConfig) -> None:
     """What to collect next, both ways: what the parts at hand can claim, and what a claim takes.
 
     ``missed`` counts the real NG missed, None while they are not in view.
     """
+    n_ok, ok_source = len(evidence.ok), words.OK_SOURCES[evidence.ok_source]
     st.markdown("How many more parts does a claim take? Fix the number, then collect: stopping early proves less.")
     left, right = st.columns(2)
     with left:
@@ -252,9 +252,10 @@ def collect(n_ok: int, ok_source: str, missed: RateBound | None, free_ng: int, a
             f"A threshold for {fpr:g} % takes {found.needed} OK scores: "
             + (f"{found.more} more." if found.more else "they are there.")
         )
-        st.caption("Just above the maximum of so many good parts outside the memory bank; exact, for any distribution.")
+        proven = "exact" if evidence.ok_source == "held-out" else "approximate for leave-one-out scores"
+        st.caption(f"Just above the maximum of so many scores; for any distribution of good parts, {proven}.")
     with right.container(border=True):
-        k, n = (missed.k, missed.n) if missed else (0, 0)
+        k, n = (missed.wrong, missed.n) if missed else (0, 0)
         found = plan(k, n, rate=escape / 100, confidence=asked.confidence)
         st.markdown(f"##### {ng_sentence(found, in_view=missed is not None, free=free_ng)}")
         more = "" if missed is None and free_ng else "more "
