@@ -6,6 +6,7 @@ IasError                    base: a page or the CLI shows its one sentence, neve
 ├── IntakeRefused           a whole set cannot be used; carries .rejected    (also ValueError)
 ├── RoleConflict            a picture may not take this role                 (also ValueError)
 ├── FeatureError            features cannot be computed or do not fit        (also ValueError)
+├── SynthesisError          no visible defect could be made                  (also ValueError)
 └── BackboneUnavailable     the weights cannot be had on this machine        (also RuntimeError)
 
 A message is one sentence: what was expected, what came, what to do.
@@ -49,6 +50,10 @@ class RoleConflict(IasError, ValueError):
 
 class FeatureError(IasError, ValueError):
     """Patch features cannot be computed, or do not belong to this memory bank."""
+
+
+class SynthesisError(IasError, ValueError):
+    """Every try to make a defect changed nothing that a person could see, or found no place on the part."""
 
 
 class BackboneUnavailable(IasError, RuntimeError):

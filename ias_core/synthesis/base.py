@@ -1,12 +1,13 @@
 """What every synthesis method gives and takes, and the registry of methods."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
 from ias_core.errors import ShapeError
 from ias_core.registry import Registry
+from ias_core.synthesis.texture_source import TextureSource
 
 synthesizers = Registry("synthesis method")
 
@@ -22,6 +23,7 @@ class SyntheticDefects:
     severities : (n,) float32       0 = invisible, 1 = the method's strongest; its meaning is the method's own
     textures : n strings            where the foreign matter came from
     seed : int
+    settings : n dicts              JSON-ready: every value that was drawn for the image, by name
     """
 
     images: np.ndarray
@@ -31,6 +33,7 @@ class SyntheticDefects:
     severities: np.ndarray
     textures: tuple[str, ...]
     seed: int
+    settings: tuple[dict[str, Any], ...] = field(default=())
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -38,6 +41,8 @@ class SyntheticDefects:
             raise ShapeError(f"images {self.images.shape} and masks {self.masks.shape} do not fit")
         if not (self.parents.shape == self.severities.shape == (n,) and len(self.textures) == n):
             raise ShapeError("expected one parent, one severity and one texture name per image")
+        if self.settings and len(self.settings) != n:
+            raise ShapeError(f"expected one set of drawn values per image, got {len(self.settings)} for {n} images")
 
 
 def check_request(images: np.ndarray, count: int) -> None:
@@ -54,9 +59,77 @@ def check_request(images: np.ndarray, count: int) -> None:
         raise ShapeError(f"expected at least 1 synthetic NG, got {count}")
 
 
-class ImageSynthesizer(Protocol):
-    """Space: image. OK images in, NG images with exact masks out."""
+def check_dials(
+    images: np.ndarray, severity: float | None, size_px: float | None, foregrounds: np.ndarray | None
+) -> None:
+    """Refuse dials out of range, and part masks that do not fit the images.
 
-    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
-        """``images``: (n, s, s, 3) float32 RGB in [0, 1], left unchanged; the same seed gives the same pixels."""
+    Raises
+    ------
+    ShapeError
+        ``severity`` outside [0, 1], ``size_px`` not above 0 or wider than the picture, or ``foregrounds`` not bool
+        (n, s, s) with at least one pixel each.
+    """
+    if severity is not None and not 0 <= severity <= 1:
+        raise ShapeError(f"expected a severity in [0, 1], got {severity}")
+    if size_px is not None and not 0 < size_px <= images.shape[1]:
+        raise ShapeError(f"expected a size above 0 and up to the picture's {images.shape[1]} px, got {size_px}")
+    if foregrounds is None:
+        return
+    if foregrounds.dtype != bool or foregrounds.shape != images.shape[:3]:
+        raise ShapeError(
+            f"expected part masks bool {images.shape[:3]}, got {foregrounds.dtype} {foregrounds.shape}: one per image"
+        )
+    if not foregrounds.any((1, 2)).all():
+        raise ShapeError("expected part masks with at least one pixel each: one is empty, so no defect has a place")
+
+
+def is_grey(images: np.ndarray) -> bool:
+    """Whether a grey camera took them: its pictures have three equal channels, and a defect in them no colour."""
+    return bool((images[..., 0] == images[..., 1]).all() and (images[..., 1] == images[..., 2]).all())
+
+
+class ImageSynthesizer(Protocol):
+    """Space: image. OK images in, NG images with exact masks out.
+
+    has_size : whether the method takes ``size_px``
+    """
+
+    has_size: bool
+
+    def __call__(
+        self,
+        images: np.ndarray,
+        *,
+        count: int,
+        seed: int,
+        severity: float | None = None,
+        size_px: float | None = None,
+        foregrounds: np.ndarray | None = None,
+        textures: TextureSource | None = None,
+    ) -> SyntheticDefects:
+        """Make ``count`` NG images; image i does not depend on ``count``.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, s, s, 3)
+            float32 RGB in [0, 1], left unchanged.
+        count, seed : int
+            The same seed gives the same pixels.
+        severity : float, optional
+            In [0, 1]; None draws it as published. More severity never looks more like the parent.
+        size_px : float, optional
+            Equivalent diameter of the defect at the images' size; None draws it as published.
+        foregrounds : ndarray of shape (n, s, s), optional
+            bool, where the part is: no defect leaves it.
+        textures : TextureSource, optional
+            Where methods that need foreign matter take it from; None: made by this package.
+
+        Raises
+        ------
+        ShapeError
+            Images or dials that do not fit, or a ``size_px`` for a method without a size.
+        SynthesisError
+            20 draws in a row that changed nothing a person could see.
+        """
         ...

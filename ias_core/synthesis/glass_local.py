@@ -16,8 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from ias_core.errors import ShapeError
-from ias_core.synthesis.base import SyntheticDefects, synthesizers
+from ias_core.synthesis.base import SyntheticDefects, check_dials, check_request, is_grey, synthesizers
 from ias_core.synthesis.perlin import glass_mask
+from ias_core.synthesis.texture_source import TextureSource
 from ias_core.synthesis.textures import augment, foreign_texture, own_texture
 
 
@@ -29,39 +30,45 @@ class _GlassLocal:
     beta_std: float = field(default=0.1, metadata={"min": 0.0, "max": 0.3})
 
     name: ClassVar[str]
+    has_size: ClassVar[bool] = False
     own: ClassVar[bool]
 
-    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
-        """``images``: (n, s, s, 3) float32 RGB in [0, 1], left unchanged; the same seed gives the same pixels.
-
-        Raises
-        ------
-        ShapeError
-            No square RGB images, or ``count`` below 1.
-        """
-        if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2] or len(images) == 0:
-            raise ShapeError(f"expected images (n, s, s, 3) with n >= 1, got shape {images.shape}")
-        if count < 1:
-            raise ShapeError(f"expected at least 1 synthetic NG, got {count}")
+    def __call__(
+        self,
+        images: np.ndarray,
+        *,
+        count: int,
+        seed: int,
+        severity: float | None = None,
+        size_px: float | None = None,
+        foregrounds: np.ndarray | None = None,
+        textures: TextureSource | None = None,
+    ) -> SyntheticDefects:
+        """See ``ias_core.synthesis.base.ImageSynthesizer``; the severity is 1 - beta, the size is the mask's."""
+        check_request(images, count)
+        check_dials(images, severity, size_px, foregrounds)
+        if size_px is not None:
+            raise ShapeError(f"{self.name} has no size of its own: leave the size open for it")
         size = images.shape[1]
         out = np.empty((count, size, size, 3), np.float32)
         masks = np.empty((count, size, size), bool)
         betas = np.empty(count, np.float32)
-        textures = []
+        sources = []
         parents = np.arange(count) % len(images)
-        grey = bool((images[..., 0] == images[..., 1]).all() and (images[..., 1] == images[..., 2]).all())
+        grey = is_grey(images)
         for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
             rng = np.random.default_rng(child)
             x = images[parents[i]]
-            masks[i] = m = glass_mask(size, rng)
-            texture, source = own_texture(images, rng) if self.own else foreign_texture(size, rng)
+            masks[i] = m = glass_mask(size, rng, foreground=None if foregrounds is None else foregrounds[parents[i]])
+            texture, source = own_texture(images, rng) if self.own else (textures or foreign_texture)(size, rng)
             if grey:  # a grey camera cannot see a colour
                 texture = np.repeat(texture.mean(2, keepdims=True), 3, 2)
-            textures.append(source)
-            beta = betas[i] = np.clip(rng.normal(self.beta_mean, self.beta_std), 0.2, 0.8)
+            sources.append(source)
+            drawn = np.clip(rng.normal(self.beta_mean, self.beta_std), 0.2, 0.8)
+            beta = betas[i] = drawn if severity is None else 1 - severity
             blended = (1 - beta) * augment(texture, rng) + beta * x
             out[i] = np.where(m[..., None], blended, x)
-        return SyntheticDefects(out, masks, parents, self.name, 1 - betas, tuple(textures), seed)
+        return SyntheticDefects(out, masks, parents, self.name, 1 - betas, tuple(sources), seed)
 
 
 @synthesizers.register("glass-las-own")

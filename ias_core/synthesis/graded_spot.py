@@ -9,12 +9,15 @@ covers both axes evenly, so image i does not depend on how many are made.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+import cv2
 import numpy as np
 
-from ias_core.errors import IasError, ShapeError
-from ias_core.synthesis.base import SyntheticDefects, check_request, synthesizers
+from ias_core.errors import IasError, ShapeError, SynthesisError
+from ias_core.synthesis.base import SyntheticDefects, check_dials, check_request, synthesizers
 from ias_core.synthesis.measures import GREY_LEVEL, surrounding_noise
+from ias_core.synthesis.texture_source import TextureSource
 
 _TRIES = 20
 _RIM_SHARE = 0.3  # of the radius: how far the soft edge reaches inwards, at least 1 px
@@ -82,7 +85,12 @@ def dot(size_px: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 
 
 def spot(
-    parent: np.ndarray, *, size_px: float, contrast: float, rng: np.random.Generator
+    parent: np.ndarray,
+    *,
+    size_px: float,
+    contrast: float,
+    rng: np.random.Generator,
+    foreground: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """One spot on an OK image, brighter or darker than what it lies on.
 
@@ -95,6 +103,8 @@ def spot(
     contrast : float
         Root mean square offset in units of ``surrounding_noise``: the signal-to-noise ratio, as long as no pixel
         reaches black or white.
+    foreground : ndarray of shape (s, s), optional
+        bool, where the part is: the spot lies on it whole.
 
     Returns
     -------
@@ -114,8 +124,12 @@ def spot(
     shape, profile = dot(size_px, rng)
     side, (height, width) = len(parent), shape.shape
     margin = int(max(3, size_px / 2))  # the ring its noise is measured in lies on the picture as well
+    corners = None if foreground is None else _corners_on(foreground, shape)
     for left in reversed(range(_TRIES)):
-        top, start = (int(rng.integers(margin, side - margin - extent + 1)) for extent in (height, width))
+        if corners is None:
+            top, start = (int(rng.integers(margin, side - margin - extent + 1)) for extent in (height, width))
+        else:
+            top, start = (int(place) for place in corners[rng.integers(len(corners))])
         box = np.s_[top : top + height, start : start + width]
         mask = np.zeros((side, side), bool)
         mask[box] = shape
@@ -131,6 +145,19 @@ def spot(
             if _survives_8_bit(parent[mask], drawn[kind][mask]):
                 return drawn[kind], mask, kind
     raise AssertionError("black or white leaves one grey level of room on at least one side")
+
+
+def _corners_on(foreground: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """(k, 2) upper left corners at which the whole shape lies on the part."""
+    height, width = shape.shape
+    fits = cv2.erode(foreground.astype(np.uint8), shape.astype(np.uint8), anchor=(0, 0), borderValue=0)
+    corners = np.argwhere(fits[: len(fits) - height + 1, : len(fits) - width + 1])
+    if not len(corners):
+        raise SynthesisError(
+            f"no place on the part holds a spot of {width} x {height} px: make the part's mask larger or the spots "
+            "smaller"
+        )
+    return corners
 
 
 def _offset(parent: np.ndarray, box: tuple[slice, slice], offset: np.ndarray) -> np.ndarray:
@@ -160,6 +187,8 @@ class GradedSpot:
     contrast_min: float = field(default=0.25, metadata={"min": 0.05, "max": 16.0})  # in local standard deviations
     contrast_max: float = field(default=16.0, metadata={"min": 0.05, "max": 64.0})
 
+    has_size: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         for what, low, high in (
             ("size", self.size_min_px, self.size_max_px),
@@ -168,26 +197,45 @@ class GradedSpot:
             if not 0 < low <= high < np.inf:
                 raise IasError(f"expected a {what} range with 0 < smallest <= largest, got {low} to {high}")
 
-    def __call__(self, images: np.ndarray, *, count: int, seed: int) -> SyntheticDefects:
-        """``images``: (n, s, s, 3) float32 RGB in [0, 1], left unchanged; the same seed gives the same pixels.
+    def __call__(
+        self,
+        images: np.ndarray,
+        *,
+        count: int,
+        seed: int,
+        severity: float | None = None,
+        size_px: float | None = None,
+        foregrounds: np.ndarray | None = None,
+        textures: TextureSource | None = None,
+    ) -> SyntheticDefects:
+        """See ``ias_core.synthesis.base.ImageSynthesizer``.
 
-        ``severities`` are the places of the asked contrasts in their range, on a logarithmic scale.
+        ``severities`` are the places of the asked contrasts in their range, on a logarithmic scale. A severity or a
+        size that is given takes the place of the designed one in every image.
 
         Raises
         ------
         ShapeError
-            No square RGB images, pictures too small for the smallest spot, or ``count`` below 1.
+            Also for pictures too small for the smallest spot.
+        SynthesisError
+            No place on the part holds a spot of this size.
         """
         check_request(images, count)
+        check_dials(images, severity, size_px, foregrounds)
         size = images.shape[1]
         size_max_px = min(self.size_max_px, size * _LARGEST_SHARE)
-        if self.size_min_px > size_max_px:
+        smallest = self.size_min_px if size_px is None else size_px
+        if smallest > (size_max_px if size_px is None else size * _LARGEST_SHARE):
             raise ShapeError(
-                f"expected pictures of at least {self.size_min_px / _LARGEST_SHARE:g} px a side for spots of "
-                f"{self.size_min_px:g} px, got {size}"
+                f"expected pictures of at least {smallest / _LARGEST_SHARE:g} px a side for spots of "
+                f"{smallest:g} px, got {size}"
             )
         places = design(count, seed)
+        if severity is not None:
+            places[:, 1] = severity
         sizes_px = self.size_min_px * (size_max_px / self.size_min_px) ** places[:, 0]
+        if size_px is not None:
+            sizes_px[:] = size_px
         contrasts = self.contrast_min * (self.contrast_max / self.contrast_min) ** places[:, 1]
         parents = np.arange(count) % len(images)
         out = np.empty((count, size, size, 3), np.float32)
@@ -199,6 +247,7 @@ class GradedSpot:
                 size_px=float(sizes_px[i]),
                 contrast=float(contrasts[i]),
                 rng=np.random.default_rng(child),
+                foreground=None if foregrounds is None else foregrounds[parents[i]],
             )
             kinds.append(f"made here: {kind}")
         return SyntheticDefects(out, masks, parents, "graded-spot", places[:, 1].astype(np.float32), tuple(kinds), seed)

@@ -1,0 +1,1 @@
+"""Hand-crafted methods: image in, image and exact mask out; one file each."""
