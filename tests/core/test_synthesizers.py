@@ -1,13 +1,21 @@
 """One contract over every registered method, then what local anomaly synthesis (LAS) promises beyond it."""
 
+import json
+
 import numpy as np
 import pytest
+import torch
 
 import ias_core.synthesis  # noqa: F401  registers the methods
+from ias_core.backbone_menu import EMBEDDED
+from ias_core.backbones import load_backbone
 from ias_core.errors import ShapeError
+from ias_core.features import PatchFeatures
+from ias_core.patchcore.scoring import Scorer
 from ias_core.synthesis import textures
 from ias_core.synthesis.base import SyntheticDefects, synthesizers
-from tests.core.small import pictures
+from ias_core.synthesis.measures import equivalent_diameter_px
+from tests.core.small import bank_of, pictures
 
 SIZE, COUNT = 64, 10
 LAS = ("glass-las-own", "glass-las-foreign")
@@ -96,6 +104,76 @@ def test_input_that_does_not_fit_is_refused(name, images, count):
 def test_unknown_setting_is_refused(name):
     with pytest.raises(TypeError):
         synthesizers[name](no_such_setting=1)
+
+
+@pytest.fixture(scope="module")
+def seen():
+    """Mean patch score of pictures, by a memory bank of the same kind of OK pictures, through the embedded backbone."""
+    features = PatchFeatures(load_backbone(EMBEDDED), torch.device("cpu"))
+    scorer = Scorer(bank_of(features(pictures(8, SIZE, seed=5)), ratio=0.5), torch.device("cpu"))
+    return lambda images: float(scorer(features(images)).patch_scores.mean())
+
+
+@pytest.mark.parametrize("name", synthesizers.names())
+def test_more_severity_never_looks_more_like_a_good_part(name, seen):
+    images = pictures(4, SIZE)
+    ladder = [synthesizers[name]()(images, count=12, seed=3, severity=s) for s in (0.25, 0.5, 0.75, 1.0)]
+    scores = np.array([seen(step.images) for step in ladder])
+    assert [set(step.severities.tolist()) for step in ladder] == [{0.25}, {0.5}, {0.75}, {1.0}]
+    assert (np.diff(scores) > 0).all(), scores
+
+
+@pytest.mark.parametrize("name", [name for name in synthesizers if synthesizers[name].has_size])
+def test_a_defect_has_about_the_size_asked_for(name):
+    images = pictures(4, 128)
+    found = []
+    for size_px in (8, 16, 32):
+        made = synthesizers[name]()(images, count=16, seed=4, severity=1.0, size_px=size_px)
+        found.append(np.median([equivalent_diameter_px(mask) for mask in made.masks]))
+    assert (np.diff(found) > 0).all(), found
+    np.testing.assert_allclose(found, (8, 16, 32), rtol=0.25)
+
+
+@pytest.mark.parametrize("name", [name for name in synthesizers if not synthesizers[name].has_size])
+def test_a_size_is_refused_where_there_is_none(name):
+    with pytest.raises(ShapeError, match="no size"):
+        synthesizers[name]()(pictures(2, SIZE), count=1, seed=0, size_px=10)
+
+
+@pytest.mark.parametrize("name", synthesizers.names())
+def test_no_defect_leaves_the_part(name):
+    images = pictures(3, SIZE)
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    parts = np.stack([np.hypot(y, x + shift) < SIZE / 3 for shift in (-8, 0, 8)])
+    made = synthesizers[name]()(images, count=9, seed=5, foregrounds=parts)
+    for mask, parent in zip(made.masks, made.parents, strict=True):
+        assert mask.any() and not (mask & ~parts[parent]).any()
+
+
+@pytest.mark.parametrize("name", synthesizers.names())
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"severity": 1.1},
+        {"severity": -0.1},
+        {"severity": float("nan")},
+        {"size_px": 0.0},
+        {"size_px": 65.0},
+        {"foregrounds": np.ones((2, 64, 64), np.uint8)},
+        {"foregrounds": np.ones((1, 64, 64), bool)},
+        {"foregrounds": np.zeros((2, 64, 64), bool)},
+    ],
+    ids=str,
+)
+def test_dials_that_do_not_fit_are_refused(name, dials):
+    with pytest.raises(ShapeError, match="expected"):
+        synthesizers[name]()(pictures(2, SIZE), count=1, seed=0, **dials)
+
+
+def test_drawn_values_can_be_written_down(made):
+    _, _, defects = made
+    assert len(defects.settings) in (0, COUNT)
+    json.dumps(defects.settings, allow_nan=False)
 
 
 @pytest.mark.parametrize("name", LAS)
