@@ -3,6 +3,7 @@
 import json
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from calibration.policy import ThresholdConfig
 from ias_core.backbone_menu import EMBEDDED
 from ias_core.errors import IasError
 
+MIXTURE = "mixture"
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -44,6 +46,10 @@ class SynthesisConfig:
 
     ``graded``: the method whose defects are laid out from invisible to plain, made and scored beside ``methods`` but
     never counted among them, since how many of those are found says nothing about a threshold; empty for none.
+    ``mixture``: method -> share; where it is not empty, ``count`` images in these shares are one more set, of the name
+    MIXTURE. ``severity``, ``size_px``: method -> dial; a method that is not named draws as published.
+    ``textures``: folder of the user's textures; empty: those this package makes.
+    ``foreground``: where defects may lie, as the foreground service writes it; "none": anywhere.
     """
 
     methods: tuple[str, ...] = ("glass-las-own", "glass-las-foreign")
@@ -51,11 +57,24 @@ class SynthesisConfig:
     count: int = 40
     graded: str = "graded-spot"
     graded_count: int = 80
+    mixture: dict[str, float] = field(default_factory=dict)
+    severity: dict[str, float] = field(default_factory=dict)
+    size_px: dict[str, float] = field(default_factory=dict)
+    textures: str = ""
+    foreground: str = "none"
 
     def __post_init__(self) -> None:
         _check(1 <= self.count <= 500, "count", "in 1..500", self.count)
-        _check(self.primary in self.methods, "primary", f"one of methods {self.methods}", self.primary)
-        _check(self.graded not in self.methods, "graded", f"none of methods {self.methods}", self.graded)
+        sets = (*self.methods, MIXTURE) if self.mixture else self.methods
+        _check(self.primary in sets, "primary", f"one of methods {sets}", self.primary)
+        _check(
+            MIXTURE not in self.methods, "methods", f"no {MIXTURE!r} among them: it is told by its shares", self.methods
+        )
+        _check(all(0 < v < inf for v in self.mixture.values()), "mixture", "shares above 0", self.mixture)
+        _check(all(0 <= v <= 1 for v in self.severity.values()), "severity", "values in [0, 1]", self.severity)
+        _check(all(0 < v < inf for v in self.size_px.values()), "size_px", "values above 0", self.size_px)
+        counted = (*self.methods, *self.mixture)
+        _check(self.graded not in counted, "graded", f"none of methods {counted}", self.graded)
         _check(1 <= self.graded_count <= 500, "graded_count", "in 1..500", self.graded_count)
 
 
@@ -94,6 +113,8 @@ def _convert(name: str, default: Any, value: Any) -> Any:
         return from_dict(type(default), value)
     if isinstance(default, tuple) and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
+    if isinstance(default, dict) and isinstance(value, dict):
+        return {key: _convert(f"{name} {key}", 0.0, number) for key, number in value.items()}
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is type(default):

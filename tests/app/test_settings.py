@@ -35,6 +35,13 @@ from pages.services.settings import DEVICES, DetectorConfig, RunConfig, Synthesi
         ({"synthesis": {"graded": "glass-las-own"}}, "setting graded: expected none of methods"),
         ({"synthesis": {"graded_count": 0}}, "setting graded_count"),
         ({"synthesis": {"graded_count": 501}}, "setting graded_count"),
+        ({"synthesis": {"primary": "mixture"}}, "setting primary"),
+        ({"synthesis": {"methods": ["mixture"], "primary": "mixture"}}, "told by its shares"),
+        ({"synthesis": {"mixture": {"cutpaste": 0}}}, "shares above 0"),
+        ({"synthesis": {"mixture": {"cutpaste": "half"}}}, "setting mixture cutpaste: expected float"),
+        ({"synthesis": {"mixture": ["cutpaste"]}}, "setting mixture: expected dict"),
+        ({"synthesis": {"severity": {"cutpaste": 1.5}}}, "setting severity: expected values in [0, 1]"),
+        ({"synthesis": {"size_px": {"cutpaste": -1}}}, "setting size_px: expected values above 0"),
         ([], "got list"),
     ],
 )
