@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from pages.services.artifacts import (
 )
 from pages.services.detection import FeatureSource, current_detector
 from pages.services.ledger import ImageRecord, Ledger
+from pages.services.made import facts_of, make, texture_source
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
 from pages.services.workspace import Workspace
@@ -31,11 +33,29 @@ if TYPE_CHECKING:
     from ias_core.patchcore.memory_bank import MemoryBank
     from ias_core.patchcore.scoring import Scorer
     from ias_core.synthesis.base import SyntheticDefects
+    from ias_core.synthesis.texture_source import TextureSource
 
 _MOST_PARENTS = 60
 _RULER_IMAGES = 24
 _POINTS = 1500
 _BATCH = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setup:
+    """What every method is made and scored with.
+
+    parents : n records of OK pictures that defects are made on
+    pictures : (n, s, s, 3) float32; features : (n, gh, gw, d); d0 : (n, gh, gw) patch scores; all of the parents
+    """
+
+    parents: Sequence[ImageRecord]
+    pictures: np.ndarray
+    features: torch.Tensor
+    d0: np.ndarray
+    source: FeatureSource
+    scorer: Scorer
+    textures: TextureSource | None
 
 
 def synthesis_digest(detector: str, config: settings.RunConfig) -> str:
@@ -80,24 +100,24 @@ def synthesize(
         scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
     pictures = np.stack([read_at_size(record, source.input_size) for record in parents])
     with clock("features of the parents"):
-        parent_features = _features(list(pictures), source)
-        d0 = scorer(parent_features).patch_scores
+        features = _features(list(pictures), source)
+        d0 = scorer(features).patch_scores
+    setup = _Setup(parents, pictures, features, d0, source, scorer, texture_source(config.synthesis.textures))
     digest = synthesis_digest(detector.digest, config)
     folder = fresh_folder(ws, SYNTHESIS)
     sets: dict[str, ScoredSet] = {}
     facts: dict[str, Any] = {}
-    counts = dict.fromkeys(config.synthesis.methods, config.synthesis.count)
+    asked = (*config.synthesis.methods, settings.MIXTURE) if config.synthesis.mixture else config.synthesis.methods
+    counts = dict.fromkeys(asked, config.synthesis.count)
     if config.synthesis.graded:
         counts[config.synthesis.graded] = config.synthesis.graded_count
     for k, (name, count) in enumerate(counts.items()):
         progress("synthetic NG", k, len(counts), f"making and scoring {name}")
         with clock(name):
-            sets[name], facts[name] = _one_method(
-                name, count, parents, pictures, parent_features, float(np.median(d0)), source, scorer, config, folder
-            )
+            sets[name], facts[name] = _one_method(name, count, setup, config, folder)
     progress("ruler", 0, 1, "shifting features beside the memory bank")
     with clock("ruler"):
-        shifts, projection, scale, titles = _ruler(parent_features, d0, bank, config.seed)
+        shifts, projection, scale, titles = _ruler(features, d0, bank, config.seed)
     result = SynthesisResult(
         folder=folder,
         digest=digest,
@@ -127,43 +147,19 @@ def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Te
 
 
 def _one_method(
-    name: str,
-    count: int,
-    parents: Sequence[ImageRecord],
-    pictures: np.ndarray,
-    parent_features: torch.Tensor,
-    scale: float,
-    source: FeatureSource,
-    scorer: Scorer,
-    config: settings.RunConfig,
-    folder: Path,
+    name: str, count: int, setup: _Setup, config: settings.RunConfig, folder: Path
 ) -> tuple[ScoredSet, dict[str, Any]]:
-    import ias_core.synthesis  # noqa: F401  registers the methods
-    from ias_core.synthesis.base import synthesizers
-    from ias_core.synthesis.measures import equivalent_diameter_px, signal_to_noise
-
-    try:
-        method = synthesizers[name]
-    except KeyError as error:
-        raise IasError(str(error.args[0])) from None
-    made = method()(pictures, count=count, seed=config.seed)
-    features = _features(list(made.images), source)
-    scores = scorer(features)
+    made = make(name, setup.pictures, config.synthesis, count=count, seed=config.seed, textures=setup.textures)
+    features = _features(list(made.images), setup.source)
+    scores = setup.scorer(features)
     stems = tuple(f"{name}-{i:03d}" for i in range(len(made.images)))
     _write_pictures(made, stems, folder)
-    parent_of = [parents[int(p)] for p in made.parents]
+    parent_of = [setup.parents[int(p)] for p in made.parents]
     facts = {
         "parents": [record.sha256 for record in parent_of],
         "parent_names": [record.name for record in parent_of],
-        "severities": [round(float(s), 4) for s in made.severities],
-        "textures": list(made.textures),
-        "mask_share": [round(float(m.mean()), 5) for m in made.masks],
-        "size_px": [round(equivalent_diameter_px(m), 3) for m in made.masks],
-        "snr": [
-            round(signal_to_noise(pictures[p], image, m), 4)
-            for p, image, m in zip(made.parents, made.images, made.masks, strict=True)
-        ],
-        "shift_in_R": _median_shift(features, parent_features, made, scale),
+        **facts_of(made, setup.pictures),
+        "shift_in_R": _median_shift(features, setup.features, made, float(np.median(setup.d0))),
     }
     return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts
 

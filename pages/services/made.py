@@ -1,0 +1,114 @@
+"""Make synthetic NG by name, and say of each picture how large and how plain its defect came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ias_core.errors import IasError
+from pages.services.settings import MIXTURE, SynthesisConfig
+
+if TYPE_CHECKING:
+    from ias_core.synthesis.base import SyntheticDefects
+    from ias_core.synthesis.texture_source import TextureSource
+
+
+def method_names() -> tuple[str, ...]:
+    """Every image-space method, sorted."""
+    import ias_core.synthesis  # noqa: F401  registers the methods
+    from ias_core.synthesis.base import synthesizers
+
+    return synthesizers.names()
+
+
+def texture_source(folder: str) -> TextureSource | None:
+    """The user's textures; None, which is those this package makes, where no folder is named."""
+    if not folder:
+        return None
+    from ias_core.synthesis.folder_textures import FolderTextures
+
+    return FolderTextures(Path(folder))
+
+
+def make(
+    name: str,
+    images: np.ndarray,
+    config: SynthesisConfig,
+    *,
+    count: int,
+    seed: int,
+    foregrounds: np.ndarray | None = None,
+    textures: TextureSource | None = None,
+) -> SyntheticDefects:
+    """Synthetic NG of one method, or of the mixture, with the dials of ``config``.
+
+    Parameters
+    ----------
+    name : str
+        Registered, or MIXTURE.
+    images : ndarray of shape (n, s, s, 3)
+        OK images outside the memory bank.
+    foregrounds, textures
+        As of ``ias_core.synthesis.base.ImageSynthesizer``.
+
+    Raises
+    ------
+    IasError
+        An unknown method, a dial it does not have, or no visible defect.
+    """
+    import ias_core.synthesis  # noqa: F401  registers the methods
+    from ias_core.synthesis.base import synthesizers
+    from ias_core.synthesis.mixture import mix
+
+    try:
+        if name == MIXTURE:
+            return mix(
+                config.mixture,
+                images,
+                count=count,
+                seed=seed,
+                severity=config.severity,
+                size_px=config.size_px,
+                foregrounds=foregrounds,
+                textures=textures,
+            )
+        return synthesizers[name]()(
+            images,
+            count=count,
+            seed=seed,
+            severity=config.severity.get(name),
+            size_px=config.size_px.get(name),
+            foregrounds=foregrounds,
+            textures=textures,
+        )
+    except KeyError as error:
+        raise IasError(str(error.args[0])) from None
+
+
+def facts_of(made: SyntheticDefects, parents: np.ndarray) -> dict[str, Any]:
+    """JSON-ready lists, one entry per picture: drawn values, and what was measured on the pixels.
+
+    ``mean_abs_diff``, ``max_abs_diff``: change inside the mask, mean of the channels, in grey levels 0..255.
+    """
+    from ias_core.synthesis.measures import equivalent_diameter_px, signal_to_noise
+
+    changes = [
+        255 * np.abs(image[mask] - parents[p][mask]).mean(1)
+        for image, mask, p in zip(made.images, made.masks, made.parents, strict=True)
+    ]
+    return {
+        "severities": [round(float(s), 4) for s in made.severities],
+        "textures": list(made.textures),
+        "settings": list(made.settings) or [{} for _ in made.images],
+        "area_px": [int(mask.sum()) for mask in made.masks],
+        "mask_share": [round(float(mask.mean()), 5) for mask in made.masks],
+        "size_px": [round(equivalent_diameter_px(mask), 3) for mask in made.masks],
+        "snr": [
+            round(signal_to_noise(parents[p], image, mask), 4)
+            for p, image, mask in zip(made.parents, made.images, made.masks, strict=True)
+        ],
+        "mean_abs_diff": [round(float(change.mean()), 3) for change in changes],
+        "max_abs_diff": [round(float(change.max()), 3) for change in changes],
+    }
