@@ -4,6 +4,7 @@ python cli.py app                      install what is missing, open the app in 
 python cli.py demo --out DIR           the whole job on the demo pictures
 python cli.py run --ok DIR --out DIR   the whole job on your own pictures
 python cli.py study --demo --out DIR   what each threshold rule is worth on real parts, over many splits
+python cli.py synth --method all --ok DIR --out DIR   synthetic NG with masks, as a data set
 """
 
 import argparse
@@ -51,10 +52,22 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--ok", type=Path, help="folder of good parts; real NG come with --ng")
     source.add_argument("--data", type=Path, help="MVTec-style tree")
     study.add_argument("--ng", type=Path, help="folder of real defective parts, only with --ok")
+    study.add_argument("--by", choices=("rule", "method"), default="rule", help="what is compared (default rule)")
     study.add_argument("--banks", type=int, default=3, help="memory banks, each on other good parts (default 3)")
     study.add_argument("--splits", type=int, default=200, help="splits per memory bank (default 200)")
     study.add_argument("--config", type=Path, help="settings as .json or .toml")
-    for command in (run, demo, study):
+    synth = commands.add_parser("synth", help="good parts to synthetic NG with masks; writes manifest.json")
+    synth.add_argument("--ok", type=Path, required=True, help="folder of good parts")
+    synth.add_argument("--method", nargs="+", required=True, metavar="NAME", help="names of methods, or all")
+    synth.add_argument("--n", type=int, default=20, help="pictures per method (default 20)")
+    synth.add_argument("--size", type=int, default=256, help="side of the pictures in px (default 256)")
+    synth.add_argument("--severity", type=float, help="0 (invisible) to 1, for all methods (default: as published)")
+    synth.add_argument("--defect-px", type=float, help="equivalent diameter of the defects (default: as published)")
+    synth.add_argument("--textures", type=Path, help="folder of foreign textures (default: made here)")
+    synth.add_argument(
+        "--foreground", choices=("none", "found"), default="none", help="found: keep defects on the part"
+    )
+    for command in (run, demo, study, synth):
         command.add_argument("--seed", type=int, help="decides split, coreset start and synthesis (default 0)")
         command.add_argument("--out", type=Path, required=True, help="folder for the results and the workspace")
     return top
@@ -74,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.command == "app":
             return open_app(asked)
         log = asked.out / "error.log"
-        return run_study(asked) if asked.command == "study" else run_job(asked)
+        return {"study": run_study, "synth": run_synth}.get(asked.command, run_job)(asked)
     except KeyboardInterrupt:
         print("cli.py: cancelled", file=sys.stderr)
     except OSError as error:
@@ -198,6 +211,36 @@ def run_study(asked: argparse.Namespace) -> int:
     return 0
 
 
+def run_synth(asked: argparse.Namespace) -> int:
+    """Good parts to pictures, masks, contact sheets and manifest.json."""
+    from pages.services import synth
+
+    config = _prepared(asked)
+    dials = {
+        name: value for name, value in (("severity", asked.severity), ("size_px", asked.defect_px)) if value is not None
+    }
+    found = synth.make_dataset(
+        asked.ok,
+        asked.out,
+        methods=asked.method,
+        count=asked.n,
+        seed=config.seed,
+        size=asked.size,
+        dials=dials,
+        textures=asked.textures,
+        foreground=asked.foreground,
+        progress=_print_stage(),
+    )
+    for name, reason in found.refused.items():
+        print(f"  refused: {name}: {reason}")
+    for name, n in found.made.items():
+        print(f"  {name}: {n} pictures")
+    for name, reason in found.failed.items():
+        print(f"  {name}: none made: {reason}")
+    print(f"made from {found.n_parents} good parts; written: {found.manifest}")
+    return 0
+
+
 def _prepared(asked: argparse.Namespace):
     """The settings asked for; ``--out`` is a folder, and not among the pictures."""
     from dataclasses import replace
@@ -206,7 +249,7 @@ def _prepared(asked: argparse.Namespace):
     from pages.services import intake
     from pages.services.settings import RunConfig, read_config
 
-    config = read_config(asked.config) if asked.config else RunConfig()
+    config = read_config(asked.config) if getattr(asked, "config", None) else RunConfig()
     if asked.seed is not None:
         config = replace(config, seed=asked.seed)
     sources = [folder for name in ("ok", "ng", "data") if (folder := getattr(asked, name, None)) is not None]

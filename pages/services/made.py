@@ -58,31 +58,39 @@ def make(
     IasError
         An unknown method, a dial it does not have, or no visible defect.
     """
-    import ias_core.synthesis  # noqa: F401  registers the methods
-    from ias_core.synthesis.base import synthesizers
-    from ias_core.synthesis.mixture import mix
+    if name == MIXTURE:
+        from ias_core.synthesis.mixture import mix
 
-    try:
-        if name == MIXTURE:
-            return mix(
-                config.mixture,
-                images,
-                count=count,
-                seed=seed,
-                severity=config.severity,
-                size_px=config.size_px,
-                foregrounds=foregrounds,
-                textures=textures,
-            )
-        return synthesizers[name]()(
+        for part in config.mixture:
+            method_class(part)
+        return mix(
+            config.mixture,
             images,
             count=count,
             seed=seed,
-            severity=config.severity.get(name),
-            size_px=config.size_px.get(name),
+            severity=config.severity,
+            size_px=config.size_px,
             foregrounds=foregrounds,
             textures=textures,
         )
+    return method_class(name)()(
+        images,
+        count=count,
+        seed=seed,
+        severity=config.severity.get(name),
+        size_px=config.size_px.get(name),
+        foregrounds=foregrounds,
+        textures=textures,
+    )
+
+
+def method_class(name: str) -> type:
+    """The registered class; an unknown name raises IasError with the nearest ones."""
+    import ias_core.synthesis  # noqa: F401  registers the methods
+    from ias_core.synthesis.base import synthesizers
+
+    try:
+        return synthesizers[name]
     except KeyError as error:
         raise IasError(str(error.args[0])) from None
 

@@ -1,0 +1,152 @@
+"""A folder of good parts to a folder of synthetic NG, without a detector: what ``cli.py synth`` runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ias_core.errors import IasError, ImageRefused
+from ias_core.folders import scan_folder
+from ias_core.imaging import MIN_SIDE_PX, load_image, resize_image
+from pages.services import dataset
+from pages.services.made import facts_of, make, method_class, method_names, texture_source
+from pages.services.progress import Progress
+from pages.services.settings import SynthesisConfig
+
+ALL = "all"
+_MAX_SIDE_PX, _MOST_PER_METHOD, _MOST_PARENTS = 1024, 2000, 60
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesised:
+    """What became of it.
+
+    n_parents : OK pictures that defects were made on
+    made : method -> number of pictures
+    failed : method -> why it could make none
+    refused : file -> why it could not be read
+    """
+
+    n_parents: int
+    made: dict[str, int]
+    failed: dict[str, str]
+    refused: dict[str, str]
+    manifest: Path
+
+
+def make_dataset(
+    ok: Path,
+    out: Path,
+    *,
+    methods: Sequence[str],
+    count: int,
+    seed: int,
+    size: int,
+    dials: dict[str, float],
+    textures: Path | None,
+    foreground: str,
+    progress: Progress,
+) -> Synthesised:
+    """Every asked method's NG pictures, masks and contact sheet, and one manifest, in ``out``.
+
+    Parameters
+    ----------
+    ok : Path
+        Folder of good parts; at most 60 of them are drawn on, picked at random.
+    methods : sequence of str
+        Registered names; "all" for every one.
+    size : int
+        Side of the pictures, in px; other shapes are squeezed into a square, as the detector sees them.
+    dials : dict
+        "severity" in [0, 1] and "size_px" (equivalent diameter), for every method; a method without a size of its own
+        keeps the published one. What is left out is drawn as published.
+    textures : Path, optional
+        Folder of the user's textures.
+    foreground : str
+        "none", or "found": defects stay on the part that is found in each picture.
+
+    Raises
+    ------
+    IasError
+        No readable good part, an unknown method, or no method that could make anything.
+    """
+    known = method_names()
+    asked = known if ALL in methods else tuple(dict.fromkeys(methods))
+    for name in asked:
+        method_class(name)  # an unknown one stops before anything is written
+    if not MIN_SIDE_PX <= size <= _MAX_SIDE_PX:
+        raise IasError(f"expected pictures of {MIN_SIDE_PX} to {_MAX_SIDE_PX} px a side, got {size}")
+    if not 1 <= count <= _MOST_PER_METHOD:
+        raise IasError(f"expected 1 to {_MOST_PER_METHOD} pictures per method, got {count}")
+    config = _config(known, dials)
+    parents, refused = _read(ok, size, seed, progress)
+    pictures = np.stack([picture for _, picture in parents])
+    source = texture_source(str(textures) if textures else "")
+    parts = None
+    made: dict[str, int] = {}
+    failed: dict[str, str] = {}
+
+    def sets() -> Iterator[dataset.MethodSet]:
+        for k, name in enumerate(asked):
+            progress("synthetic NG", k, len(asked), f"making {name}")
+            start = time.perf_counter()
+            try:
+                defects = make(name, pictures, config, count=count, seed=seed, foregrounds=parts, textures=source)
+            except IasError as error:
+                failed[name] = str(error)
+                continue
+            seconds = time.perf_counter() - start
+            facts = facts_of(defects, pictures)
+            facts["parent_names"] = [parents[int(p)][0] for p in defects.parents]
+            made[name] = len(defects.images)
+            about = {
+                "seconds": round(seconds, 3),
+                "severity_asked": config.severity.get(name),  # null: drawn as published
+                "size_px_asked": config.size_px.get(name),
+            }
+            yield dataset.MethodSet(name, defects.images, defects.masks, dataset.rows_of(facts), about)
+        if not made:
+            raise IasError(f"no method could make a visible defect; {next(iter(failed.values()))}")
+
+    about = {
+        "seed": seed,
+        "side_px": size,
+        "n_parents": len(parents),
+        "textures": source.name if source else "made here",
+        "foreground": foreground,
+        "failed": failed,  # filled while the sets are made; the manifest is written last
+    }
+    manifest = dataset.write_tree(out, sets(), about)
+    return Synthesised(len(parents), made, failed, refused, manifest)
+
+
+def _config(names: Sequence[str], dials: dict[str, float]) -> SynthesisConfig:
+    """The dials for every method that has them; the graded one too, which is an ordinary method here."""
+    severity, size_px = dials.get("severity"), dials.get("size_px")
+    return SynthesisConfig(
+        graded="",
+        severity={} if severity is None else dict.fromkeys(names, severity),
+        size_px={} if size_px is None else {name: size_px for name in names if method_class(name).has_size},
+    )
+
+
+def _read(ok: Path, size: int, seed: int, progress: Progress) -> tuple[list[tuple[str, np.ndarray]], dict[str, str]]:
+    """At most 60 readable pictures in random order, with their names; and what was refused."""
+    found = scan_folder(ok, label="ok")
+    parents, refused = [], {}
+    for i in np.random.default_rng(seed).permutation(len(found)):
+        if len(parents) == _MOST_PARENTS:
+            break
+        progress("read", len(parents), min(len(found), _MOST_PARENTS), "reading good parts")
+        try:
+            parents.append((found[i].name, resize_image(load_image(found[i].path), size)))
+        except ImageRefused as error:
+            refused[found[i].name] = str(error)
+    if not parents:
+        why = f": {next(iter(refused.values()))}" if refused else ""
+        raise IasError(f"expected at least one readable picture of a good part in {ok}, found none{why}")
+    return parents, refused
