@@ -192,8 +192,8 @@ def run_job(asked: argparse.Namespace) -> int:
 
 
 def run_study(asked: argparse.Namespace) -> int:
-    """Every rule over many splits of real parts, as a table on stdout, study.json and study.png."""
-    from pages.services import demo, intake, study
+    """Every rule, or every synthesis method, over many splits of real parts: a table on stdout, JSON and a picture."""
+    from pages.services import demo, intake, method_study, study
 
     config = _prepared(asked)
 
@@ -205,9 +205,15 @@ def run_study(asked: argparse.Namespace) -> int:
         else:
             intake.import_folders(ws, asked.ok, asked.ng)
 
-    found = study.run_study(asked.out, take_in, config, banks=asked.banks, splits=asked.splits, progress=_print_stage())
-    print(study.table(found))
-    print(f"written: {', '.join(map(str, study.write_study(found, asked.out)))}")
+    how = {"banks": asked.banks, "splits": asked.splits, "progress": _print_stage()}
+    if asked.by == "method":
+        found = method_study.run_method_study(asked.out, take_in, config, **how)
+        text, written = method_study.table(found), method_study.write(found, asked.out)
+    else:
+        found = study.run_study(asked.out, take_in, config, **how)
+        text, written = study.table(found), study.write_study(found, asked.out)
+    print(text)
+    print(f"written: {', '.join(map(str, written))}")
     return 0
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from calibration.bounds import rate_bound
 from calibration.checks import checked_scores
 from calibration.curves import auroc
-from calibration.errors import CalibrationError
+from calibration.halves import Halves
 from calibration.policy import ThresholdConfig, fitted_choices, in_order, preferred, recommend, scored_choices
 from calibration.rules import RULES, is_ng
 from calibration.transfer import regret
@@ -113,7 +113,7 @@ def split_study(
     """
     config = config or ThresholdConfig()
     ok, ng = checked_scores(ok, "OK scores"), checked_scores(ng, "NG scores")
-    halves_ok, halves_ng = _Halves(ok, ok_groups, least=4, name="OK"), _Halves(ng, ng_groups, least=2, name="NG")
+    halves_ok, halves_ng = Halves(ok, ok_groups, least=4, name="OK"), Halves(ng, ng_groups, least=2, name="NG")
     fits = fitted_choices(checked_scores(loo, "leave-one-out scores"), rng=np.random.default_rng(seed), config=config)
     found: dict[str, list[tuple[float, ...]]] = {rule: [] for rule in [*RULES, RECOMMENDED]}
     for child in np.random.SeedSequence(seed).spawn(splits):
@@ -141,24 +141,6 @@ def joined(parts: Sequence[dict[str, RuleStudy]]) -> dict[str, RuleStudy]:
         )
         for rule in parts[0]
     }
-
-
-class _Halves:
-    """Random halves of the groups of some scores."""
-
-    def __init__(self, scores: np.ndarray, groups: Sequence[str], *, least: int, name: str) -> None:
-        if len(groups) != scores.size:
-            raise CalibrationError(f"{name} groups: expected one per score ({scores.size}), got {len(groups)}")
-        self._scores = scores
-        _, self._group = np.unique(np.asarray(groups), return_inverse=True)
-        self._n = int(self._group.max()) + 1
-        if self._n < least:
-            raise CalibrationError(f"{name}: expected at least {least} different parts to split, got {self._n}")
-
-    def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        first = np.zeros(self._n, bool)
-        first[rng.permutation(self._n)[: self._n // 2]] = True
-        return self._scores[first[self._group]], self._scores[~first[self._group]]
 
 
 def _recommended(rows: dict[str, ThresholdChoice], ok: np.ndarray, synthetic: np.ndarray) -> ThresholdChoice:

@@ -75,7 +75,7 @@ def run_study(
     for i in range(banks):
         of_bank = replace(config, seed=(config.seed + i) % 2**32)
         ws = Workspace(out / f"bank-{of_bank.seed}")
-        detector, synthesis = _scored(ws, import_pictures, of_bank, progress)
+        detector, synthesis = scored(ws, import_pictures, of_bank, progress)
         progress("splits", i, banks, f"bank {i + 1} of {banks}: {splits} splits")
         parts.append(_splits_of(ws, detector, synthesis, of_bank, splits))
         facts.append(
@@ -100,7 +100,7 @@ def run_study(
     )
 
 
-def _scored(
+def scored(
     ws: Workspace, import_pictures: Callable[[Workspace], Any], config: RunConfig, progress: Progress
 ) -> tuple[DetectorResult, SynthesisResult]:
     """The stored scores of this bank if they fit the pictures and settings of now, else new ones."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from PIL import Image
 import cli
 from calibration.rules import RULES
 from calibration.study import RECOMMENDED, joined, split_study
-from pages.services import demo, detection, pipeline
+from pages.services import demo, detection, method_study, pipeline
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
 from pages.services.ledger import Ledger
-from pages.services.settings import read_config
+from pages.services.progress import silent
+from pages.services.settings import SynthesisConfig, read_config
 from pages.services.study_plot import title_of
 from pages.services.workspace import Workspace
 from tests.app import small_run
@@ -265,3 +267,38 @@ def test_wrong_arguments(refused, folder, builds, monkeypatch):
 def test_too_few_parts_to_split_is_a_sentence(refused, tmp_path):
     ok, ng = small_run.write_pictures(tmp_path / "few", n_ok=5, n_ng=2)
     assert "OK: expected at least 4 different parts to split, got 1" in refused("--ok", ok, "--ng", ng, banks=1)
+
+
+# --- by method ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def by_method(folder, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("by_method") / "new"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(method_study, "method_names", lambda: ("cutout", "glass-las-own", "graded-spot"))
+        assert run(folder, out, "--ok", folder / "ok", "--ng", folder / "ng", "--by", "method", banks=2, splits=6) == 0
+    return out
+
+
+def test_every_method_and_their_mixture_in_one_table(by_method):
+    found = json.loads((by_method / "study_methods.json").read_text(encoding="utf-8"))
+    assert found["schema"] == "ng0-method-study/1" and [bank["seed"] for bank in found["banks"]] == [0, 1]
+    assert set(found["methods"]) == {"cutout", "glass-las-own", "graded-spot", "mixture"}
+    for row in found["methods"].values():
+        assert row["splits"] == 12 and row["real_auroc"] == next(iter(found["methods"].values()))["real_auroc"]
+        assert all(0 <= area <= 1 for area in row["synthetic_auroc"]) and len(row["n_synthetic"]) == 2
+    medians = [row["regret_median"] for row in found["methods"].values()]
+    assert medians == sorted(medians, key=lambda median: (median is None, median))
+    with Image.open(by_method / "study_methods.png") as picture:
+        assert picture.width > 1000
+
+
+def test_the_graded_method_is_left_out(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(method_study, "method_names", lambda: ("cutout", "graded-spot"))
+    asked = []
+    monkeypatch.setattr(method_study, "scored", lambda ws, pictures, config, progress: asked.append(config) or 1 / 0)
+    config = replace(read_config(folder / "small.json"), synthesis=SynthesisConfig())
+    with pytest.raises(ZeroDivisionError):
+        method_study.run_method_study(tmp_path, None, config, banks=1, splits=2, progress=silent)
+    assert asked[0].synthesis.methods == ("cutout",) and asked[0].synthesis.mixture == {"cutout": 1.0}
