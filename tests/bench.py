@@ -27,33 +27,12 @@ from ias_core.patchcore.coreset import coreset_size, covering_radius, k_center_g
 from ias_core.patchcore.memory_bank import MemoryBank, Preprocessing, build_bank
 from ias_core.patchcore.scoring import Scorer
 from ias_core.torchvision_operators import ensure_torchvision
+from tests.bench_line import Line, seconds
+from tests.bench_synthesis import synthesis_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 N_IMAGES, SIZE = 100, 224
 CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row: two measured values, their ratio, what it should be, and how it was measured."""
-
-    what: str
-    ours: str
-    other: str
-    ratio: str
-    target: str
-    met: bool | None
-    how: str
-
-
-def seconds(call: Callable[[], Any], *, repeats: int = 1) -> tuple[float, Any]:
-    """Shortest of ``repeats`` runs, and what the last one returned."""
-    best, result = float("inf"), None
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = call()
-        best = min(best, time.perf_counter() - start)
-    return best, result
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -483,6 +462,7 @@ def main(arguments: list[str] | None = None) -> int:
         "first-page": first_page_lines,
         "demo": demo_lines,
         "coreset": lambda: coreset_lines(features, full=asked.full),
+        "synthesis": synthesis_lines,
         "leave-one-out": lambda: leave_one_out_lines(features),
     }
     parser.add_argument("--only", nargs="+", choices=list(parts))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pages.services.artifacts import SynthesisResult
 from pages.services.contact_sheet import sheet
 
 SCHEMA = "ng0-synthetic/1"
@@ -37,6 +38,26 @@ class MethodSet:
     masks: Sequence[np.ndarray]
     rows: Sequence[dict[str, Any]]
     facts: dict[str, Any]
+
+
+def of_result(result: SynthesisResult) -> tuple[list[MethodSet], dict[str, Any]]:
+    """The kept pictures of the workspace's synthesis, and what opens their manifest; rejected ones are left out."""
+    sets = []
+    for method, scored in result.sets.items():
+        facts = result.meta["methods"][method]
+        rows = rows_of(facts)
+        kept = [i for i, row in enumerate(rows) if not row.get("rejected_because")]
+        stems = [scored.ids[i] for i in kept]
+        sets.append(
+            MethodSet(
+                method,
+                [np.asarray(Image.open(result.folder / f"{stem}.png"), np.float32) / 255 for stem in stems],
+                [np.asarray(Image.open(result.folder / f"{stem}_mask.png")).astype(bool) for stem in stems],
+                [rows[i] | {"score": float(scored.image_scores[i])} for i in kept],
+                {"n_made": len(rows), "seconds": result.meta["seconds"].get(method)},
+            )
+        )
+    return sets, {"seed": result.meta["seed"], "synthesis": result.digest, "primary": result.meta["primary"]}
 
 
 def rows_of(facts: dict[str, Any]) -> list[dict[str, Any]]:
