@@ -12,6 +12,7 @@ from ias_core.backbone_menu import EMBEDDED
 from ias_core.errors import IasError
 
 MIXTURE = "mixture"
+FILTERS = ("null", "artefact", "duplicate")
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
@@ -50,6 +51,7 @@ class SynthesisConfig:
     MIXTURE. ``severity``, ``size_px``: method -> dial; a method that is not named draws as published.
     ``textures``: folder of the user's textures; empty: those this package makes.
     ``foreground``: where defects may lie, as the foreground service writes it; "none": anywhere.
+    ``filters``: of FILTERS, those whose verdicts take synthetic NG out of every count; see ``pages.services.quality``.
     """
 
     methods: tuple[str, ...] = ("glass-las-own", "glass-las-foreign")
@@ -62,6 +64,7 @@ class SynthesisConfig:
     size_px: dict[str, float] = field(default_factory=dict)
     textures: str = ""
     foreground: str = "none"
+    filters: tuple[str, ...] = ("null", "duplicate")
 
     def __post_init__(self) -> None:
         _check(1 <= self.count <= 500, "count", "in 1..500", self.count)
@@ -76,6 +79,8 @@ class SynthesisConfig:
         counted = (*self.methods, *self.mixture)
         _check(self.graded not in counted, "graded", f"none of methods {counted}", self.graded)
         _check(1 <= self.graded_count <= 500, "graded_count", "in 1..500", self.graded_count)
+        in_order = tuple(name for name in FILTERS if name in self.filters)
+        _check(self.filters == in_order, "filters", f"some of {FILTERS}, in this order", self.filters)
 
 
 @dataclass(frozen=True, slots=True)
