@@ -25,6 +25,7 @@ from pages.services.ledger import ImageRecord, Ledger
 from pages.services.made import facts_of, make, texture_source
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
+from pages.services.quality import Inspector, decided
 from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def synthesize(
     with clock("load"):
         from ias_core.patchcore.memory_bank import MemoryBank
         from ias_core.patchcore.scoring import Scorer
+        from ias_core.quality.movement import pooling_reach
 
         source = FeatureSource(config.detector)
         bank = MemoryBank.load(detector.bank_path)
@@ -102,6 +104,14 @@ def synthesize(
     with clock("features of the parents"):
         features = _features(list(pictures), source)
         d0 = scorer(features).patch_scores
+    inspect = Inspector(
+        pictures,
+        [record.group for record in parents],
+        d0,
+        score=lambda dithered: scorer(_features(list(dithered), source)).patch_scores,
+        reach=pooling_reach(source.backbone),
+        seed=config.seed,
+    )
     setup = _Setup(parents, pictures, features, d0, source, scorer, texture_source(config.synthesis.textures))
     digest = synthesis_digest(detector.digest, config)
     folder = fresh_folder(ws, SYNTHESIS)
@@ -114,7 +124,11 @@ def synthesize(
     for k, (name, count) in enumerate(counts.items()):
         progress("synthetic NG", k, len(counts), f"making and scoring {name}")
         with clock(name):
-            sets[name], facts[name] = _one_method(name, count, setup, config, folder)
+            sets[name], facts[name], made = _one_method(name, count, setup, config, folder)
+        if name != config.synthesis.graded:  # graded ones are meant to be missed in part
+            with clock("quality control"):
+                verdicts = inspect(made, sets[name].patch_scores)
+            facts[name] |= {"quality": verdicts, **decided(verdicts, config.synthesis.filters, sets[name].ids)}
     progress("ruler", 0, 1, "shifting features beside the memory bank")
     with clock("ruler"):
         shifts, projection, scale, titles = _ruler(features, d0, bank, config.seed)
@@ -148,7 +162,7 @@ def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Te
 
 def _one_method(
     name: str, count: int, setup: _Setup, config: settings.RunConfig, folder: Path
-) -> tuple[ScoredSet, dict[str, Any]]:
+) -> tuple[ScoredSet, dict[str, Any], SyntheticDefects]:
     made = make(name, setup.pictures, config.synthesis, count=count, seed=config.seed, textures=setup.textures)
     features = _features(list(made.images), setup.source)
     scores = setup.scorer(features)
@@ -161,7 +175,7 @@ def _one_method(
         **facts_of(made, setup.pictures),
         "shift_in_R": _median_shift(features, setup.features, made, float(np.median(setup.d0))),
     }
-    return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts
+    return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts, made
 
 
 def _write_pictures(made: SyntheticDefects, stems: tuple[str, ...], folder: Path) -> None:

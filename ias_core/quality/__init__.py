@@ -1,0 +1,1 @@
+"""Whether a synthetic defect is worth counting: does the detector see it, does its border betray it, is it new?"""
