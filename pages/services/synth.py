@@ -11,6 +11,7 @@ import numpy as np
 
 from ias_core.errors import IasError, ImageRefused
 from ias_core.folders import scan_folder
+from ias_core.foreground import find_part
 from ias_core.imaging import MIN_SIDE_PX, load_image, resize_image
 from pages.services import dataset
 from pages.services.made import facts_of, make, method_class, method_names, texture_source
@@ -86,7 +87,7 @@ def make_dataset(
     parents, refused = _read(ok, size, seed, progress)
     pictures = np.stack([picture for _, picture in parents])
     source = texture_source(str(textures) if textures else "")
-    parts = None
+    parts = np.stack([find_part(picture).mask for picture in pictures]) if foreground == "found" else None
     made: dict[str, int] = {}
     failed: dict[str, str] = {}
 

@@ -21,6 +21,7 @@ from pages.services.artifacts import (
     save_result,
 )
 from pages.services.detection import FeatureSource, current_detector
+from pages.services.foreground import part_masks
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.made import facts_of, make, texture_source
 from pages.services.pictures import read_at_size
@@ -48,10 +49,12 @@ class _Setup:
 
     parents : n records of OK pictures that defects are made on
     pictures : (n, s, s, 3) float32; features : (n, gh, gw, d); d0 : (n, gh, gw) patch scores; all of the parents
+    parts : (n, s, s) bool, where defects may lie, or None for anywhere
     """
 
     parents: Sequence[ImageRecord]
     pictures: np.ndarray
+    parts: np.ndarray | None
     features: torch.Tensor
     d0: np.ndarray
     source: FeatureSource
@@ -112,7 +115,16 @@ def synthesize(
         reach=pooling_reach(source.backbone),
         seed=config.seed,
     )
-    setup = _Setup(parents, pictures, features, d0, source, scorer, texture_source(config.synthesis.textures))
+    setup = _Setup(
+        parents,
+        pictures,
+        part_masks(ws, config.synthesis.foreground, pictures),
+        features,
+        d0,
+        source,
+        scorer,
+        texture_source(config.synthesis.textures),
+    )
     digest = synthesis_digest(detector.digest, config)
     folder = fresh_folder(ws, SYNTHESIS)
     sets: dict[str, ScoredSet] = {}
@@ -163,7 +175,15 @@ def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Te
 def _one_method(
     name: str, count: int, setup: _Setup, config: settings.RunConfig, folder: Path
 ) -> tuple[ScoredSet, dict[str, Any], SyntheticDefects]:
-    made = make(name, setup.pictures, config.synthesis, count=count, seed=config.seed, textures=setup.textures)
+    made = make(
+        name,
+        setup.pictures,
+        config.synthesis,
+        count=count,
+        seed=config.seed,
+        foregrounds=setup.parts,
+        textures=setup.textures,
+    )
     features = _features(list(made.images), setup.source)
     scores = setup.scorer(features)
     stems = tuple(f"{name}-{i:03d}" for i in range(len(made.images)))
