@@ -17,10 +17,10 @@ import numpy as np
 from ias_core.errors import IasError, ShapeError, SynthesisError
 from ias_core.synthesis.base import SyntheticDefects, check_dials, check_request, synthesizers
 from ias_core.synthesis.measures import GREY_LEVEL, surrounding_noise
+from ias_core.synthesis.shapes import dot
 from ias_core.synthesis.texture_source import TextureSource
 
 _TRIES = 20
-_RIM_SHARE = 0.3  # of the radius: how far the soft edge reaches inwards, at least 1 px
 _SURELY_ANOTHER = 1.01 * GREY_LEVEL  # more than one level: after rounding too another value
 _LARGEST_SHARE = 1 / 4  # of the picture's side: with its ring, even the longest such spot fits
 
@@ -42,46 +42,6 @@ def design(count: int, seed: int) -> np.ndarray:
 
     sequence = qmc.Sobol(2, scramble=True, rng=np.random.default_rng(seed))
     return sequence.random_base2((count - 1).bit_length())[:count]  # drawn in powers of two, as its balance asks
-
-
-def dot(size_px: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A round spot with an uneven rim.
-
-    12 to 30 nodes on a circle, each moved along its radius by up to 5 to 35 %, joined, then stretched by 0.6 to 1.4.
-    The pixels deepest inside that outline are taken, as many as the asked area has.
-
-    Parameters
-    ----------
-    size_px : float
-        Equivalent diameter.
-
-    Returns
-    -------
-    mask : ndarray of shape (h, w)
-        bool, the smallest box around the spot; round(pi size_px^2 / 4) pixels, at least 1.
-    profile : ndarray of shape (h, w)
-        Strength: 0 outside the mask, falling towards the rim inside it, root mean square 1 over the mask.
-    """
-    nodes = int(rng.integers(12, 31))
-    unevenness, stretch = rng.uniform(0.05, 0.35), rng.uniform(0.6, 1.4)
-    radii = 1 + unevenness * rng.uniform(-1, 1, nodes)
-    turn, centre = rng.uniform(0, 2 * np.pi), rng.uniform(-0.5, 0.5, 2)
-    radius = size_px / 2
-    reach = int(np.ceil(2.7 * radius)) + 1  # outermost node 1.35, mean rim 0.65, stretch 1 / sqrt(0.6)
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1] - centre[:, None, None]
-    x, y = x / np.sqrt(stretch), y * np.sqrt(stretch)
-    outline = np.interp(np.arctan2(y, x) + turn, 2 * np.pi * np.arange(nodes) / nodes, radii, period=2 * np.pi)
-    depth = np.hypot(x, y) / outline  # 0 in the middle, the same all along any one outline
-    area = max(1, round(np.pi * radius**2))
-    rim = np.partition(depth, area - 1, axis=None)[area - 1]
-    mask = depth <= rim
-    # px from the rim inwards, half a px for the rim itself
-    inwards = radius * (1 - depth / rim) + 0.5 if area > 1 else np.ones_like(depth)
-    profile = np.where(mask, np.clip(inwards / max(1.0, _RIM_SHARE * radius), 0, 1), 0)
-    profile /= np.sqrt(np.mean(profile[mask] ** 2))
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return mask[box], profile[box]
 
 
 def spot(
