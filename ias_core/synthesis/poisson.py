@@ -5,10 +5,13 @@ gradients, 12 and 13. Our own solve because cv2.seamlessClone erodes the mask by
 and returns the target unchanged for small ones; scikit-image has no such function.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ias_core.errors import ShapeError
 
+Pixels = tuple[np.ndarray, np.ndarray]  # rows and columns, (k,) each
 _NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
@@ -22,12 +25,17 @@ def blend(target: np.ndarray, source: np.ndarray, mask: np.ndarray, *, mixed: bo
     mask : ndarray of shape (h, w)
         bool; its pixels on the picture's outermost ring are left out: they have no rim.
     mixed : bool
-        Of each pair of neighbours the larger gradient of the two, instead of the source's.
+        Of each pair of neighbours the larger gradient of the two, channel by channel, instead of the source's.
 
     Returns
     -------
     ndarray of shape (h, w, 3)
         float32, unclipped; equal to the target outside the mask.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit, or the mask is not bool.
 
     Examples
     --------
@@ -36,8 +44,10 @@ def blend(target: np.ndarray, source: np.ndarray, mask: np.ndarray, *, mixed: bo
     >>> bool(np.allclose(blend(target, target + 0.3, mask), target))  # a constant has no gradient
     True
     """
+    if source.shape != target.shape:
+        raise ShapeError(f"expected target and source of one shape, got {target.shape} and {source.shape}")
 
-    def guide(p: tuple[np.ndarray, np.ndarray], q: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    def guide(p: Pixels, q: Pixels) -> np.ndarray:
         from_source = source[p].astype(np.float64) - source[q]
         if not mixed:
             return from_source
@@ -47,7 +57,7 @@ def blend(target: np.ndarray, source: np.ndarray, mask: np.ndarray, *, mixed: bo
     return solve(target, mask, guide)
 
 
-def solve(target: np.ndarray, mask: np.ndarray, guide) -> np.ndarray:
+def solve(target: np.ndarray, mask: np.ndarray, guide: Callable[[Pixels, Pixels], np.ndarray]) -> np.ndarray:
     """The target with the gradients inside the mask that ``guide`` asks for.
 
     Parameters
@@ -58,6 +68,11 @@ def solve(target: np.ndarray, mask: np.ndarray, guide) -> np.ndarray:
     guide : callable
         Takes two indices (rows, columns) of k pixels and of one neighbour of each, gives the wanted differences
         (k, 3), first minus second.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit, or the mask is not bool.
 
     Notes
     -----
