@@ -182,6 +182,18 @@ def with_filters(result: SynthesisResult, filters: Sequence[str]) -> SynthesisRe
     return replace(result, meta=result.meta | {"methods": methods})
 
 
+def quality_row(facts: dict[str, Any]) -> dict[str, Any]:
+    """What quality control did to a method, as ``calibration.json`` has it."""
+    counts = kept(facts)
+    border = facts.get("quality", {}).get("border", {})
+    return {
+        "n_made": len(counts),
+        "n_kept": int(counts.sum()),
+        "rejected": dict(facts.get("filters", {})),
+        "border_auroc": {key: border[key] for key in ("auroc", "low", "high", "p")} if "auroc" in border else None,
+    }
+
+
 def kept(facts: dict[str, Any]) -> np.ndarray:
     """(n,) bool: which pictures of a method count."""
     n = len(facts["severities"])

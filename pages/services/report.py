@@ -15,6 +15,7 @@ from pages.services.decision import Decision
 from pages.services.intake import Intake, current
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.plain import plain
+from pages.services.quality import quality_row
 from pages.services.settings import RunConfig, to_dict
 from pages.services.thresholds import Evidence, ThresholdTable, evidence_of, real_result
 from pages.services.trust import Judgement, Trust, class_of, judge, real_class
@@ -131,6 +132,7 @@ def calibration_report(
         "synthesis": {
             "primary": synthesis.meta["primary"],
             "shift_in_R": {name: facts["shift_in_R"] for name, facts in synthesis.meta["methods"].items()},
+            "methods": {name: quality_row(facts) for name, facts in synthesis.meta["methods"].items()},
         },
         "roc": {
             "synthetic": {name: _area(area) for name, (area, _) in table.synthetic_roc.items()},
@@ -208,8 +210,10 @@ def summary(report: dict[str, Any]) -> str:
             lines += _missed(report["scores"]["ng_real"], chosen["value"])
         lines += _trust_words(report)
     lines += _apart_words(report)
+    lines += _quality_words(report["synthesis"]["methods"])
     primary = report["synthesis"]["primary"]
-    lines.append(f"AUROC on synthetic NG ({primary}): {_area_words(report['roc']['synthetic'][primary])}")
+    if primary in report["roc"]["synthetic"]:
+        lines.append(f"AUROC on synthetic NG ({primary}): {_area_words(report['roc']['synthetic'][primary])}")
     if real:
         lines.append(f"AUROC on real NG: {_area_words(real)}")
     return "\n".join(lines)
@@ -244,6 +248,16 @@ def _apart_words(report: dict[str, Any]) -> list[str]:
     named = ", ".join(f"{one['file']} ({one['score']:.6g})" for one in images[:_MOST_NAMED])
     more = f" and {len(images) - _MOST_NAMED} more" if len(images) > _MOST_NAMED else ""
     return [f"  OK images that stand apart, look at them: {named}{more}"]
+
+
+def _quality_words(methods: dict[str, Any]) -> list[str]:
+    """A line for each method of which quality control rejected something."""
+    return [
+        f"quality control: {row['n_kept']} of {row['n_made']} {name} count; rejected: "
+        + ", ".join(f"{count} {reason}" for reason, count in row["rejected"].items() if count)
+        for name, row in methods.items()
+        if row["n_kept"] < row["n_made"]
+    ]
 
 
 def _area_words(area: dict[str, Any]) -> str:

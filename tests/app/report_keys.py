@@ -19,7 +19,9 @@ KEYS = {
         "review",
         "collect",
         "sessions",
+        "synthesis",
     },
+    "synthesis": {"primary", "shift_in_R", "methods"},
     "inputs": {"sha256", "rejected", "n_ok", "n_ng"},
     "detector": {"backbone", "layers", "input_size", "bank_size", "device", "seconds", "bank_id"},
     "scores": {"ok_loo", "ok_check", "synthetic", "ng_real"},
@@ -71,4 +73,5 @@ TRANSFER = {
     "verdict",
     "why",
 }
+QUALITY = {"n_made", "n_kept", "rejected", "border_auroc"}
 PLAN = {"wrong", "n", "rate", "confidence", "proven", "needed", "more", "one_more"}
