@@ -84,8 +84,8 @@ class RIAD(HandCrafted):
             if window > scene.side:
                 most = scene.size_px * scene.side / window
                 raise ShapeError(
-                    f"riad: expected a size up to {most:.0f} px, a third of the picture, got {scene.size_px:g}; ask for a "
-                    "smaller one"
+                    f"riad: expected a size up to {most:.0f} px, a third of the picture, got {scene.size_px:g}; "
+                    "ask for a smaller one"
                 )
         choice = self._cells_px(scene)
         # a window of few cells has no third; where even the smallest cell is too large for it, that one is taken
