@@ -92,7 +92,7 @@ def test_flat_surfaces_of_any_grey_show_even_the_faintest(method, grey):
 def test_plain_is_plain_on_black_grey_and_white(method):
     for grey in (0.05, 0.5, 0.95):
         found = [np.abs(drawn(method(), seed, 1.0, scene(grey))[1]).max() for seed in SEEDS]
-        assert min(found) > (0.08 if method is Dent and grey < 0.1 else 0.2)
+        assert min(found) > (0.08 if method is Dent and grey < 0.1 else 0.15)
 
 
 @pytest.mark.parametrize("method", FAMILY)

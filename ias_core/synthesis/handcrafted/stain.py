@@ -46,13 +46,11 @@ class Stain(Graded):
         for _ in range(count):
             mask = np.pad((shapes.free_form if blot else shapes.bump)(size_px, rng)[0], 3)
             soft = shapes.soften(mask, softness * size_px / 2)
-            soft = mask * cv2.GaussianBlur(
-                soft, (0, 0), 0.5 + 0.04 * softness * size_px
-            )  # no rays from steps in the rim
+            blur_px = 0.5 + 0.04 * softness * size_px  # else steps of the rim show as rays
+            soft = mask * cv2.GaussianBlur(soft, (0, 0), blur_px)
             soft *= 1 - ring * shapes.soften(mask, size_px / 2)  # dried: the rim holds the most
-            (on_canvas, layer), place = put(
-                scene, rng, mask, soft * cloud(mask.shape, size_px / 3, 0.6, rng), near=place
-            )
+            soft *= cloud(mask.shape, size_px / 3, 0.6, rng)
+            (on_canvas, layer), place = put(scene, rng, mask, soft, near=place)
             written |= on_canvas
             alpha = np.maximum(alpha, layer)
         bright = is_bright(scene.picture, written, polarity)
