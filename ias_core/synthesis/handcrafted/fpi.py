@@ -28,8 +28,8 @@ def interpolate(first: np.ndarray, second: np.ndarray, factor: float) -> np.ndar
 class ForeignPatch(HandCrafted):
     """The square that FPI and PII share; how the other image is let in is theirs.
 
-    The severity is the factor a. Both need parts that lie alike: with turned or shifted ones every patch is a gross
-    defect, and with equal ones none is seen. One OK image is paired with its mirror image.
+    Both need parts that lie alike: with turned or shifted ones every patch is a gross defect, and with equal ones none
+    is seen. One OK image is paired with its mirror image.
 
     half_width_* : share of the picture's side
     core : share of each axis the square is centred in; a part mask takes its place
@@ -38,8 +38,6 @@ class ForeignPatch(HandCrafted):
     half_width_min: float = field(default=0.05, metadata={"min": 0.01, "max": 0.5})
     half_width_max: float = field(default=0.20, metadata={"min": 0.01, "max": 0.5})
     core: float = field(default=0.8, metadata={"min": 0.1, "max": 1.0})
-
-    severities = (0.05, 0.95)
 
     def __post_init__(self) -> None:
         check_range("half-widths", self.half_width_min, self.half_width_max)
@@ -59,10 +57,12 @@ class ForeignPatch(HandCrafted):
 class FPI(ForeignPatch):
     """A square mixed with another OK image.  Family: hand-crafted, self-contained.  Space: image.
 
-    See ``ForeignPatch``. Placing it among the self-contained is ours: its content comes from OK images.
+    See ``ForeignPatch``. The severity is the factor a. Placing it among the self-contained is ours: its content comes
+    from OK images.
     """
 
     name = "fpi"
+    severities = (0.05, 0.95)
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         box, settings = self.square(scene, rng)

@@ -64,7 +64,6 @@ class PII(ForeignPatch):
     factor_max: float = field(default=0.95, metadata={"min": 0.0, "max": 1.0})
 
     name = "pii"
-    severities = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         ForeignPatch.__post_init__(self)
