@@ -138,30 +138,32 @@ class HandCrafted:
         names, settings = [], []
         for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
             rng = np.random.default_rng(child)
-            drawn = rng.uniform(*self.severities)  # also where it is given: the rest of the draw stays the same
-            severities[i] = drawn if severity is None else severity
             foreground = None if foregrounds is None else foregrounds[parents[i]]
             scene = Scene(images, int(parents[i]), foreground, size_px, textures)
-            out[i], masks[i], found = self._visible(scene, float(severities[i]), rng, grey)
+            out[i], masks[i], severities[i], found = self._visible(scene, severity, rng, grey)
             names.append(found.texture)
             settings.append(found.settings)
         return SyntheticDefects(out, masks, parents, self.name, severities, tuple(names), seed, tuple(settings))
 
     def _visible(
-        self, scene: Scene, severity: float, rng: np.random.Generator, grey: bool
-    ) -> tuple[np.ndarray, np.ndarray, Draw]:
+        self, scene: Scene, severity: float | None, rng: np.random.Generator, grey: bool
+    ) -> tuple[np.ndarray, np.ndarray, float, Draw]:
+        """The first draw that can be seen; a severity that was drawn too faint is drawn again as well."""
         reason = ""
         for _ in range(_TRIES):
+            drawn = rng.uniform(*self.severities)  # also where it is given: the rest of the draw stays the same
+            strength = drawn if severity is None else severity
             try:
-                found = self.draw(scene, severity, rng)
+                found = self.draw(scene, strength, rng)
                 child, mask = looked_at(scene.picture, found, scene.foreground, grey=grey)
             except Void as void:
                 reason = str(void)
                 continue
-            return child, mask, found
+            return child, mask, strength, found
+        at = "" if severity is None else f" at severity {severity:g}"
         raise SynthesisError(
-            f"{self.name}: {_TRIES} draws at severity {severity:g} made no visible defect ({reason}); raise the "
-            "severity or the size, or choose another method for this product"
+            f"{self.name}: {_TRIES} draws{at} made no visible defect ({reason}); change severity or size, or choose "
+            "another method for this product"
         )
 
 
