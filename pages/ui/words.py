@@ -1,17 +1,86 @@
 """What things are called on screen; the keys are those of the services."""
 
+import re
+
 METHODS = {
     "glass-las-own": "own texture",
     "glass-las-foreign": "foreign texture",
+    "cutout": "CutOut",
+    "cutpaste": "CutPaste",
+    "cutpaste-scar": "CutPaste-Scar",
+    "cutpaste-scar-asbench": "CutPaste-Scar of ASBench",
+    "fpi": "FPI",
+    "fpi-asbench": "FPI of ASBench",
+    "pii": "PII",
+    "riad": "RIAD masking",
+    "draem": "DRAEM",
+    "destseg": "DestSeg",
+    "fractalad": "FractalAD",
+    "memseg": "MemSeg",
+    "memseg-asbench": "MemSeg of ASBench",
+    "nsa": "NSA",
+    "nsa-asbench": "NSA of ASBench",
+    "reb": "REB",
+    "scratch": "scratch",
+    "dent": "dent",
+    "stain": "stain",
+    "foreign-body": "foreign body",
     "graded-spot": "graded spots",
 }
 METHOD_HELP = {
     "glass-las-own": "GLASS local synthesis with the product's own surface from another place: the hard case, "
     "and the one that thresholds use",
     "glass-las-foreign": "GLASS local synthesis with surfaces the product does not have: the easy end",
+    "cutout": "A black square: a threshold that misses it is broken. Never choose a threshold by it",
+    "cutpaste": "A rectangle of the part: pasted elsewhere on it",
+    "cutpaste-scar": "A thin strip of the part: turned and pasted elsewhere on it",
+    "cutpaste-scar-asbench": "A box with black corners: as ASBench's code draws CutPaste-Scar, to compare only",
+    "fpi": "A square that fades into another good part: needs parts that lie alike",
+    "fpi-asbench": "A disc made brighter or darker: as ASBench's code draws FPI, to compare only",
+    "pii": "A square of other structure, no seam: from another good part, needs parts that lie alike",
+    "riad": "Cells of a grid taken out: missing matter in a regular pattern",
+    "draem": "A foreign texture in many pieces: a large random shape, gross and plain to see",
+    "destseg": "DRAEM with textures as they are: neither turned nor recoloured",
+    "fractalad": "A ragged piece in other colours: cut out of the part along a fractal and pasted elsewhere",
+    "memseg": "Foreign or shuffled surface: a texture, or the part itself cut up, in random shapes",
+    "memseg-asbench": "MemSeg on whatever is dark: as ASBench's code does, to compare only",
+    "nsa": "Patches without a seam: taken from another good part, resized; close to real defects",
+    "nsa-asbench": "One patch of the same picture: as ASBench calls NSA, to compare only",
+    "reb": "Regions, scars and clumps: smooth or jagged, filled with other surface or with noise",
+    "scratch": "Fine grooves: along wandering paths, with a light and a dark flank",
+    "dent": "A bump or a hollow: the shading of one that is lit from one side",
+    "stain": "Something dried on the part: soft spots and blots, darker and duller",
+    "foreign-body": "A fibre or a crumb: a hair, a fibre, a chip or a crumb that casts a faint shadow",
     "graded-spot": "Spots laid out on purpose from tiny and faint to large and plain: they show which size and which "
     "signal-to-noise ratio a defect needs to be found. Some are invisible by design, so their recall and AUROC mean "
     "nothing, and no threshold rule uses them",
+}
+FEATURE_METHODS = {
+    "glass-gas-manifold": "GLASS, manifold",
+    "glass-gas-hypersphere": "GLASS, hypersphere",
+    "pbas-radial": "PBAS, radial",
+    "cras-residual": "CRAS, residual",
+    "simplenet-jitter": "SimpleNet noise",
+    "uniad-jitter": "UniAD jitter",
+    "supersimplenet-noise": "SuperSimpleNet noise",
+    "dsr-codebook": "DSR codebook",
+}
+FEATURE_METHOD_HELP = {
+    "glass-gas-manifold": "Each good feature pushed off, as far from its own place as asked",
+    "glass-gas-hypersphere": "Each good feature pushed out of the sphere around the centre of all good ones",
+    "pbas-radial": "Each good feature pushed straight away from its centre, without noise",
+    "cras-residual": "Noise on the difference to the centre of the product's class, more of it near the centre",
+    "simplenet-jitter": "The same small Gaussian noise everywhere",
+    "uniad-jitter": "Noise in proportion to the feature's own length; as published, larger than the feature itself",
+    "supersimplenet-noise": "SimpleNet's noise in random regions only",
+    "dsr-codebook": "Good features replaced by others out of a dictionary of good features",
+}
+DISCRIMINATORS = {
+    "glass": "GLASS",
+    "pbas": "PBAS",
+    "cras": "CRAS",
+    "simplenet": "SimpleNet",
+    "supersimplenet": "SuperSimpleNet",
 }
 OK_SOURCES = {"held-out": "calibration OK", "leave-one-out": "leave-one-out OK", "check": "check OK"}
 EVIDENCE_LOOKS = {"T0": "ok", "T1": "synthetic", "T2": "real", "T3": "real"}
@@ -19,4 +88,17 @@ EVIDENCE_LOOKS = {"T0": "ok", "T1": "synthetic", "T2": "real", "T3": "real"}
 
 def method(key: str) -> str:
     """Short name of a synthesis method; a method without one shows its key."""
-    return METHODS.get(key, key)
+    return METHODS.get(key) or FEATURE_METHODS.get(key, key)
+
+
+def in_sentence(text: str) -> str:
+    """A sentence of a service with the keys of methods in it replaced by their names.
+
+    Whole keys only: a key may be part of another one, or of an English word.
+
+    Examples
+    --------
+    >>> in_sentence("without cutpaste-scar, which is identical; glass-las-own")
+    'without CutPaste-Scar, which is identical; own texture'
+    """
+    return re.sub(r"[a-z0-9]+(?:-[a-z0-9]+)*", lambda found: METHODS.get(found[0], found[0]), text)
