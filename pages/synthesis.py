@@ -1,19 +1,14 @@
 """Synthetic NG: pictures that run through the detector like any part, and a ruler in feature space beside it."""
 
-from dataclasses import replace
-
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from calibration.ruler import shift_recall, smallest_shift_found
 from pages.services.decision import current_decision
-from pages.services.settings import SynthesisConfig, to_dict
-from pages.services.steps import load_config, save_config
+from pages.services.settings import to_dict
+from pages.services.steps import load_config
 from pages.services.verification import free_ng
-from pages.ui import cached, charts, frame, widgets, words
-
-PAGE_SIZE = 10
+from pages.ui import cached, charts, frame, quality_view, synthesis_settings, synthetic_gallery, widgets
 
 ws, steps = frame.bootstrap("synthesis")
 st.markdown(
@@ -23,32 +18,6 @@ st.markdown(
 )
 frame.stop_if_missing(steps["synthesis"])
 config = load_config(ws)
-graded = {config.synthesis.graded, SynthesisConfig().graded}  # no method that rules could use
-with st.expander("Settings", expanded=False):
-    picked = st.multiselect(
-        "Methods",
-        list(dict.fromkeys([*(m for m in words.METHODS if m not in graded), *config.synthesis.methods])),
-        default=list(config.synthesis.methods),
-        format_func=words.method,
-    )
-    count = st.slider(
-        "Synthetic NG per method",
-        min(10, config.synthesis.count),
-        max(100, config.synthesis.count),
-        config.synthesis.count,
-        step=5,
-        help="20 to 50 are enough to see; more only narrow the interval of a synthetic figure",
-    )
-    if picked:
-        primary = config.synthesis.primary if config.synthesis.primary in picked else picked[0]
-        chosen = replace(
-            config, synthesis=replace(config.synthesis, methods=tuple(picked), primary=primary, count=count)
-        )
-        if chosen != config:
-            save_config(ws, chosen)
-            st.rerun()
-    else:
-        st.info("Choose at least one method.")
 running = steps["synthesis"].state == "running"
 done = steps["synthesis"].state == "done"
 if st.button(
@@ -59,6 +28,8 @@ if st.button(
 ):
     widgets.start_job(ws, "synthesis", to_dict(config))
     st.rerun()
+with st.expander("What is made: methods, dials, mixture, where the part is", expanded=False):
+    synthesis_settings.show(ws, config)
 widgets.job_panel(ws, ("synthesis", "pipeline"))
 if steps["synthesis"].state == "out of date":
     st.warning("Out of date: an earlier step or a setting changed since these were made.")
@@ -70,73 +41,10 @@ table = cached.table(detector, result, config, free_ng(ws))
 size = detector.meta["input_size"]
 scale = widgets.colour_scale(detector.sets["bank"].patch_scores)
 
-
-def read(stem: str) -> np.ndarray:
-    return np.asarray(Image.open(result.folder / f"{stem}.png"), np.float32) / 255
-
-
-def with_mask_edge(stem: str) -> np.ndarray:
-    """The picture with the rim of its mask drawn."""
-    from scipy.ndimage import binary_dilation
-
-    mask = np.asarray(Image.open(result.folder / f"{stem}_mask.png")).astype(bool)
-    picture = read(stem)
-    picture[binary_dilation(mask) & ~mask] = (0.90, 0.62, 0.0)
-    return picture
-
-
 st.subheader("Pictures")
-names = list(result.sets)
-method = (
-    st.segmented_control(
-        "Method",
-        names,
-        default=names[0],
-        format_func=words.method,
-        key="gallery-method",
-    )
-    or names[0]
-)
-view = st.segmented_control("Show", ["Picture", "Mask", "Anomaly map"], default="Mask", key="gallery-view") or "Mask"
-scored, facts = result.sets[method], result.meta["methods"][method]
-made = f"{len(scored.ids)} made"
-if method != result.meta.get("graded"):
-    area, _ = table.synthetic_roc[method]
-    made += (
-        f"; AUROC against {area.n_ok} good parts {area.auroc:.3f} (95 %: {area.low:.3f} to {area.high:.3f}). "
-        f"Median feature shift inside the masks: {facts['shift_in_R']} R"
-    )
-st.caption(f"{words.METHOD_HELP.get(method, method)}. {made}.")
-pages = max(1, -(-len(scored.ids) // PAGE_SIZE))
-page = (st.pagination(pages, key=f"gallery-page-{method}") or 1) - 1 if pages > 1 else 0
-shown = range(page * PAGE_SIZE, min((page + 1) * PAGE_SIZE, len(scored.ids)))
-extents = (
-    [
-        f"{size_px:.1f} px, signal-to-noise {snr:.1f}"
-        for size_px, snr in zip(facts["size_px"], facts["snr"], strict=True)
-    ]
-    if "snr" in facts  # made before these were measured
-    else [f"mask {100 * share:.1f} %" for share in facts["mask_share"]]
-)
-captions = [f"score {scored.image_scores[i]:.1f}, {extents[i]}, {facts['textures'][i]}" for i in shown]
-if view == "Anomaly map":
-    pictures = [lambda s=scored.ids[i]: read(s) for i in shown]
-    widgets.gallery(
-        widgets.overlay_items(
-            [scored.ids[i] for i in shown],
-            captions,
-            pictures,
-            [scored.patch_scores[i] for i in shown],
-            scored_by=str(result.folder),
-            scale=scale,
-            opacity=0.6,
-            size=size,
-        )
-    )
-    widgets.scale_caption(scale)
-else:
-    draw = with_mask_edge if view == "Mask" else read
-    widgets.gallery([(draw(scored.ids[i]), caption) for i, caption in zip(shown, captions, strict=True)])
+synthetic_gallery.show(detector, result, {name: area for name, (area, _) in table.synthetic_roc.items()})
+st.subheader("Quality control")
+quality_view.show(ws, detector, result, config, running=running)
 
 st.subheader("How large a feature shift would be found?")
 st.markdown(

@@ -22,9 +22,12 @@ from pages.services.artifacts import (
     current_digest,
     load_result,
 )
+from pages.services.contact_sheet import with_rim
+from pages.services.foreground import part_masks_of
 from pages.services.ledger import ImageRecord
 from pages.services.measured_ng import MeasuredNg, measured_ng
 from pages.services.pictures import read_at_size
+from pages.services.preview import preview as preview_of
 from pages.services.thresholds import ThresholdTable, evidence_of, threshold_table
 from pages.services.trust import Trust, trust_of
 from pages.services.workspace import Workspace, default_root
@@ -144,6 +147,49 @@ def _thumbnail(sha256: str, size: int, _record: ImageRecord) -> bytes:
 def thumbnail(record: ImageRecord, size: int = 160) -> bytes:
     """PNG of a picture, square."""
     return _thumbnail(record.sha256, size, record)
+
+
+@st.cache_data(max_entries=200, show_spinner="Drawing the defect...")
+def _preview(
+    root: str, shas: tuple[str, ...], method: str, dials: str, textures: str, foreground: str, _records: Any
+) -> tuple[tuple[bytes, str], ...]:
+    asked = json.loads(dials)
+    made = preview_of(
+        _records,
+        method,
+        **asked,
+        textures=textures,
+        foregrounds=part_masks_of(_workspace(root), foreground, _records, asked["side"]),
+    )
+    facts = made.facts
+    parent = read_at_size(_records[0], asked["side"])
+    pictures = (
+        (np.round(parent * 255).astype(np.uint8), "the good part"),
+        (
+            np.round(made.image * 255).astype(np.uint8),
+            f"severity {facts['severities']:.2f}, {facts['size_px']:.1f} px, signal-to-noise {facts['snr']:.1f}",
+        ),
+        (with_rim(made.image, made.mask), f"mask: {facts['area_px']} px; {facts['textures']}"),
+    )
+    return tuple((_png(picture), caption) for picture, caption in pictures)
+
+
+def preview(
+    ws: Workspace,
+    records: tuple[ImageRecord, ...],
+    method: str,
+    *,
+    side: int,
+    severity: float | None,
+    size_px: float | None,
+    seed: int,
+    textures: str,
+    foreground: str,
+) -> list[tuple[bytes, str]]:
+    """A good part, the same with a defect, and with the rim of its mask; PNG and caption. Errors are not kept."""
+    dials = json.dumps({"side": side, "severity": severity, "size_px": size_px, "seed": seed})
+    shas = tuple(record.sha256 for record in records)
+    return list(_preview(str(ws.root), shas, method, dials, textures, foreground, records))
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)
