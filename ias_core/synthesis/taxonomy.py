@@ -84,7 +84,8 @@ class Method:
     minutes : how long it takes, where known; None where not
     status : letters out of STATUSES
     registered : names in ``ias_core.synthesis.base.synthesizers`` that make it
-    rulers, discriminators : the same in feature space: shifted features beside the memory bank, trained second opinions
+    rulers, discriminators : names in ``ias_core.synthesis.feature_space.base.feature_synthesizers`` (shifted features
+        beside the memory bank) and in ``ias_core.discriminators.discriminators`` (trained second opinions)
     good_for : one plain sentence
     missing : why nothing of it is made here, "" where something is
     warning : what to mind, "" for nothing
@@ -306,7 +307,8 @@ METHODS = (
     Method(("GLASS",), 2024, "ECCV", "prior-dependent", "survey", "K",
            "Textures in Perlin shapes as pictures, and features pushed off the good ones as a ruler.",
            registered=("glass-las-own", "glass-las-foreign"),
-           rulers=("glass-gas-manifold", "glass-gas-hypersphere"), discriminators=("glass",),
+           rulers=("glass-gas-manifold", "glass-gas-hypersphere"),
+           discriminators=("glass-manifold", "glass-hypersphere"),
            warning="A shifted feature scored by the bank it lies beside repeats its shift: a ruler, not evidence."),
     Method(("PBAS",), 2024, "TCSVT", "prior-dependent", "survey", "K",
            "Every good feature pushed straight away from its centre, without any noise.",
@@ -316,7 +318,7 @@ METHODS = (
     Method(("SPVAE",), 2020, "arXiv", "prior-dependent", "survey", "L",
            "Geodesic perturbation in a curved latent space.", device="unknown", missing=_NO_CODE),
     Method(("CRAS",), 2025, "TII", "prior-dependent", "ours", "K",
-           "Noise scaled by the distance to the class centre: one opinion for several products.",
+           "Noise scaled by the distance to the nearest good feature: one opinion for several products.",
            rulers=("cras-residual",), discriminators=("cras",)),
     # 5 Data-driven
     Method(("SimpleNet",), 2023, "CVPR", "data-driven", "survey", "K", "Gaussian noise on adapted features.",
@@ -328,7 +330,7 @@ METHODS = (
            rulers=("uniad-jitter",), warning="A denoising task, not a near-normal anomaly."),
     Method(("DSR",), 2022, "ECCV", "data-driven", "survey", "K",
            "Features replaced by other entries of a learned dictionary.", rulers=("dsr-codebook",),
-           warning="The published dictionary is pretrained on other pictures; here it is learned from good parts."),
+           warning="Its pretrained dictionary is not here: the entries come from foreign textures instead."),
     # 6 Full-image synthesis
     Method(("Multistage GAN",), 2019, "TIP", "full-image-synthesis", "survey", "L",
            "Fabric defects made first, then fused into a new background.", needs_ng="many", device="gpu",

@@ -65,18 +65,9 @@ FEATURE_METHODS = {
     "supersimplenet-noise": "SuperSimpleNet noise",
     "dsr-codebook": "DSR codebook",
 }
-FEATURE_METHOD_HELP = {
-    "glass-gas-manifold": "Each good feature pushed off, as far from its own place as asked",
-    "glass-gas-hypersphere": "Each good feature pushed out of the sphere around the centre of all good ones",
-    "pbas-radial": "Each good feature pushed straight away from its centre, without noise",
-    "cras-residual": "Noise on the difference to the centre of the product's class, more of it near the centre",
-    "simplenet-jitter": "The same small Gaussian noise everywhere",
-    "uniad-jitter": "Noise in proportion to the feature's own length; as published, larger than the feature itself",
-    "supersimplenet-noise": "SimpleNet's noise in random regions only",
-    "dsr-codebook": "Good features replaced by others out of a dictionary of good features",
-}
 DISCRIMINATORS = {
-    "glass": "GLASS",
+    "glass-manifold": "GLASS, manifold",
+    "glass-hypersphere": "GLASS, hypersphere",
     "pbas": "PBAS",
     "cras": "CRAS",
     "simplenet": "SimpleNet",
@@ -87,8 +78,8 @@ EVIDENCE_LOOKS = {"T0": "ok", "T1": "synthetic", "T2": "real", "T3": "real"}
 
 
 def method(key: str) -> str:
-    """Short name of a synthesis method; a method without one shows its key."""
-    return METHODS.get(key) or FEATURE_METHODS.get(key, key)
+    """Short name of a method, in image or in feature space; one without a name shows its key."""
+    return (METHODS | FEATURE_METHODS | DISCRIMINATORS).get(key, key)
 
 
 def in_sentence(text: str) -> str:

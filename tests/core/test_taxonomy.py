@@ -5,8 +5,10 @@ from collections import Counter
 import pytest
 
 import ias_core.synthesis  # noqa: F401  registers the methods
+from ias_core.discriminators import discriminators
 from ias_core.synthesis import taxonomy
 from ias_core.synthesis.base import synthesizers
+from ias_core.synthesis.feature_space.base import feature_synthesizers
 from ias_core.synthesis.taxonomy import METHODS, NEEDS_NG, SOURCES, STATUSES, SUBCATEGORIES
 
 # Every name of the specification's tables, by subcategory; typed from there, not from the code.
@@ -101,8 +103,12 @@ def test_every_method_made_here_belongs_to_one_row(name):
 
 
 def test_what_a_row_says_is_made_is_made():
-    named = [name for method in METHODS for name in method.registered]
-    assert sorted(named) == list(synthesizers.names())
+    for registry, field in (
+        (synthesizers, "registered"),
+        (feature_synthesizers, "rulers"),
+        (discriminators, "discriminators"),
+    ):
+        assert sorted(name for method in METHODS for name in getattr(method, field)) == list(registry.names())
     assert taxonomy.method_of("no such method") is None
 
 
