@@ -65,8 +65,8 @@ class SynthesisResult:
     """Synthetic NG and their scores.
 
     sets : method -> scores; ``ids`` are the stems of the files in ``folder``
-    shifts : arrays of the feature-space ruler, see ``ias_core.synthesis.glass_global.FeatureShifts``
-    projection : "ok", "bank", "shifted" -> (n, 2) float32, and "shifted_lambda" -> (n,)
+    shifts : arrays of the feature-space rulers, "method/scores" and so on, see ``pages.services.ruler``
+    projection : "ok", "bank", "shifted/method" -> (n, 2) float32, and "explained" -> (2,)
     meta : JSON-ready facts: methods with their parents, severities and textures, R, seconds ...
     """
 

@@ -27,19 +27,17 @@ from pages.services.made import facts_of, make, texture_source
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
 from pages.services.quality import Inspector, decided
+from pages.services.ruler import lay_rulers
 from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch
 
-    from ias_core.patchcore.memory_bank import MemoryBank
     from ias_core.patchcore.scoring import Scorer
     from ias_core.synthesis.base import SyntheticDefects
     from ias_core.synthesis.texture_source import TextureSource
 
 _MOST_PARENTS = 60
-_RULER_IMAGES = 24
-_POINTS = 1500
 _BATCH = 16
 
 
@@ -143,7 +141,7 @@ def synthesize(
             facts[name] |= {"quality": verdicts, **decided(verdicts, config.synthesis.filters, sets[name].ids)}
     progress("ruler", 0, 1, "shifting features beside the memory bank")
     with clock("ruler"):
-        shifts, projection, scale, titles = _ruler(features, d0, bank, config.seed)
+        shifts, projection, ruler = lay_rulers(pictures, features, d0, bank, source, config.seed)
     result = SynthesisResult(
         folder=folder,
         digest=digest,
@@ -155,9 +153,7 @@ def synthesize(
             "primary": config.synthesis.primary,
             "graded": config.synthesis.graded,
             "seed": config.seed,
-            "scale": scale,
-            "example_titles": titles,
-            "ruler_images": min(_RULER_IMAGES, len(parents)),
+            "ruler": ruler,
             "seconds": clock.seconds,
             "notices": source.notices,
         },
@@ -216,32 +212,3 @@ def _median_shift(
     masks = torch.as_tensor(made.masks, dtype=torch.float32)[:, None]
     inside = torch.nn.functional.adaptive_max_pool2d(masks, moved.shape[1:])[:, 0].to(moved.device) > 0
     return round(float(moved[inside].median()) / scale, 3) if scale > 0 else None
-
-
-def _ruler(
-    features: torch.Tensor, d0: np.ndarray, bank: MemoryBank, seed: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float, list[str]]:
-    from sklearn.decomposition import PCA
-
-    from ias_core.synthesis.glass_global import feature_shifts
-
-    made = feature_shifts(features[:_RULER_IMAGES], d0[:_RULER_IMAGES], bank.features, seed=seed)
-    rng = np.random.default_rng(seed)
-    patches = features.reshape(-1, features.shape[-1]).cpu().numpy()
-    ok = patches[rng.choice(len(patches), min(_POINTS, len(patches)), replace=False)]
-    kept = bank.features[rng.choice(len(bank.features), min(_POINTS // 2, len(bank.features)), replace=False)]
-    pca = PCA(2, random_state=seed).fit(ok)
-    projection = {
-        "ok": pca.transform(ok),
-        "bank": pca.transform(kept),
-        "shifted": pca.transform(made.shifted_patches),
-        "shifted_lambda": made.shifted_lambda,
-        "explained": pca.explained_variance_ratio_,
-    }
-    shifts = {
-        "scores": made.scores,
-        "shifts": made.shifts,
-        "regions": made.regions,
-        "example_maps": made.example_maps,
-    }
-    return shifts, projection, made.scale, list(made.example_titles)

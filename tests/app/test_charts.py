@@ -58,8 +58,9 @@ def pod_of(found_from: float | None = None) -> go.Figure:
 
 
 def ruler_of(**more) -> go.Figure:
-    recall = {1: np.array([0.0, 0.5]), 16: np.array([0.4, 1.0])}
-    return charts.ruler(np.array([0.5, 1.0]), recall, 12.5, {1: None, 16: 1.0}, "R = median = 8.1", n=40, **more)
+    recall = {"1 patch": np.array([0.0, 0.5]), "16 patches": np.array([0.4, 1.0])}
+    smallest = {"1 patch": None, "16 patches": 1.0}
+    return charts.ruler(np.array([0.5, 1.0]), recall, 12.5, smallest, "shift in R = 8.1", unit="R", n=40, **more)
 
 
 def every_figure() -> dict[str, go.Figure]:
@@ -73,6 +74,7 @@ def every_figure() -> dict[str, go.Figure]:
         "roc": roc_of(ok, real, 11.0),
         "roc with pointwise limits": roc_of(ok, real, 11.0, pointwise={"Real NG": band_of(ok, real)}),
         "ruler": ruler_of(),
+        "ruler with marks": ruler_of(marks={"CutOut": 2.0, "own texture": 1.0, "foreign texture": 1.01}),
         "projection": charts.projection(
             {
                 "ok": rng.normal(size=(3000, 2)),
@@ -344,6 +346,17 @@ def test_ruler_says_per_region_what_is_found() -> None:
         "16 patches: found from 1 R on, n = 40 per point",
     ]
     assert "not evidence" in ruler_of().layout.title.subtitle.text
+
+
+def test_ruler_marks_every_picture_method_and_names_those_that_do_not_hide_each_other() -> None:
+    figure = ruler_of(marks={"CutOut": 2.0, "own texture": 1.0, "foreign texture": 1.01})
+    marks = figure.data[-1]
+    assert list(zip(marks.text, marks.x, strict=True)) == [
+        ("CutOut", 2.0),
+        ("own texture", 1.0),
+        ("foreign texture", 1.01),
+    ]
+    assert [note.text for note in figure.layout.annotations] == ["90 % counts as found", "own texture", "CutOut"]
 
 
 def test_projection_thins_evenly_and_says_so() -> None:
