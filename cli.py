@@ -160,7 +160,7 @@ def missing_requirements() -> list[str]:
 
 def run_job(asked: argparse.Namespace) -> int:
     """Pictures to calibration.json, with a summary on stdout."""
-    from pages.services import demo, intake, pipeline, report, sessions, settings, verification
+    from pages.services import demo, intake, pipeline, report, sessions, settings, steps, verification
     from pages.services.workspace import Workspace
 
     config = _prepared(asked)
@@ -179,6 +179,7 @@ def run_job(asked: argparse.Namespace) -> int:
     for notice in data.notices:
         print(f"  note: {notice}")
     print(sessions.found_sentence([record for record in data.accepted if record.label == "ok"], data.sessions_from))
+    steps.save_config(ws, config)  # the app opens this workspace with the settings it was made with
     intake.assign_roles(ws, seed=config.seed)
     results = pipeline.run_steps(ws, config, _print_stage())
     written = report.calibration_report_of(ws, config, *results)

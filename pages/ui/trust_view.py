@@ -90,10 +90,7 @@ def robustness(trust: Trust, *, start_seeds: Callable[[], None], running: bool) 
 
 def _in_words(spread: Spread) -> Spread:
     """The ends of a range by the names that methods have on screen."""
-    ends = spread.ends
-    for key, name in words.METHODS.items():
-        ends = tuple(end.replace(key, name) for end in ends)
-    return replace(spread, ends=ends)
+    return replace(spread, ends=tuple(words.in_sentence(end) for end in spread.ends))
 
 
 def pod(trust: Trust, evidence: Evidence, measured: MeasuredNg | None, threshold: float) -> None:

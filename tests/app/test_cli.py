@@ -18,6 +18,7 @@ import pytest
 import cli
 from pages.services import demo, pipeline
 from pages.services.ledger import Ledger
+from pages.services.steps import load_config, steps
 from pages.services.workspace import Workspace
 from tests import hostile
 from tests.app.permissions import permissions_count
@@ -202,6 +203,20 @@ def test_summary_says_counts_with_denominators_and_names_what_was_missed(folder,
         "AUROC on synthetic NG (glass-las-own): ",
     ):
         assert words in captured.out
+
+
+def test_the_app_opens_what_the_command_line_made(checked):
+    """With the settings of the run: by others, detector and synthetic NG would be out of date."""
+    ws = Workspace(checked / "workspace")
+    assert load_config(ws).seed == 5 and load_config(ws).detector.input_size == SMALL["detector"]["input_size"]
+    assert {name: step.state for name, step in steps(ws).items()} | {"data": "done"} == {
+        "data": "done",
+        "detector": "done",
+        "synthesis": "done",
+        "thresholds": "ready",
+        "verification": "empty",
+        "sign_off": "empty",
+    }
 
 
 def test_without_ng_it_is_provisional_and_nothing_else_changes(folder, run, checked, capsys):
