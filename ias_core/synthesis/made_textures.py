@@ -40,9 +40,9 @@ _SMALLEST_PHOTOGRAPH_CROP_PX, _LARGEST_PHOTOGRAPH_CROP_PX = 128, 512
 class MadeTextures:
     """Every kind as often as the other; of the five made here, from a bank of 12 tiles each that fills as it is used.
 
-    A tile is rolled, cropped, turned, mirrored and its channels swapped at random, which costs a hundredth of making a
+    A tile is rolled, cropped, turned, mirrored and its channels swapped at random, which costs a fraction of making a
     new one. Lengths grow with the asked size, so that a texture looks the same at every size. The bank is shared and
-    takes 12 MB when full, the photographs 14 MB.
+    takes 12 MB when full, the photographs 16 MB.
 
     Examples
     --------
