@@ -1,147 +1,173 @@
-"""Global anomaly synthesis beside a memory bank: the shell holds, no shift reproduces the scores, larger is easier."""
+"""GLASS beside a memory bank, both hypotheses: shells hold, no shift reproduces the scores, the score repeats it."""
 
 import numpy as np
 import pytest
 import torch
 
-from ias_core.errors import FeatureError, ShapeError
+from ias_core.errors import FeatureError
 from ias_core.patchcore.scoring import Scorer
-from ias_core.synthesis.glass_global import REGIONS, SHIFTS, feature_shifts, project_to_shell, region, shifted
+from ias_core.synthesis.feature_space.base import SHIFTS, OkReference
+from ias_core.synthesis.feature_space.glass_gas_hypersphere import GlassGasHypersphere, project_to_sphere, way_out
+from ias_core.synthesis.feature_space.glass_gas_manifold import (
+    GlassGasManifold,
+    beside_bank,
+    directions,
+    project_to_shell,
+)
+from ias_core.synthesis.feature_space.lookup import nearest
 from tests.core.small import bank_of, random_features
 
 CPU = torch.device("cpu")
+HYPOTHESES = (GlassGasManifold(), GlassGasHypersphere())
 
 
 @pytest.fixture(scope="module")
 def setting():
-    """Bank of one set of images, others beside it: features, their patch scores, the bank's vectors."""
-    bank = bank_of(random_features(6, seed=1), ratio=0.5)
-    features = random_features(10, seed=2)
-    return features, Scorer(bank, CPU)(features).patch_scores, bank.features
+    """Other images beside the bank of one set of images: features, their patch scores, what is known of them."""
+    bank = bank_of(random_features(6, seed=1), ratio=0.3)
+    features = random_features(6, seed=2)
+    d0 = Scorer(bank, CPU)(features).patch_scores
+    return features, d0, OkReference.of(features, d0, bank.features)
 
 
-def distance_to(bank: np.ndarray, features: torch.Tensor) -> np.ndarray:
+def distance_to(bank: torch.Tensor, features: torch.Tensor) -> np.ndarray:
     """By definition, float64."""
-    return np.sqrt(((features.double().numpy()[:, None] - bank.astype(np.float64)) ** 2).sum(-1)).min(1)
+    return np.sqrt(((features.double().numpy()[:, None] - bank.double().numpy()) ** 2).sum(-1)).min(1)
+
+
+def units(n: int, d: int, seed: int) -> torch.Tensor:
+    e = torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+    return e / torch.linalg.norm(e, dim=1, keepdim=True)
 
 
 def test_projection_stays_in_its_shell_and_on_its_ray():
     bank = torch.tensor([[0.0, 0.0], [100.0, 0.0]])
     g = torch.tensor([[1.0, 0.0], [0.0, 5.0], [0.0, -30.0], [103.0, 4.0]])
     low, high = torch.full((4,), 2.0), torch.full((4,), 10.0)
-    out = project_to_shell(g, bank, low, high)
+    out, at = project_to_shell(g, nearest(g, bank), bank, low, high)
     torch.testing.assert_close(out, torch.tensor([[2.0, 0.0], [0.0, 5.0], [0.0, -10.0], [103.0, 4.0]]))
+    assert at.tolist() == [0, 0, 0, 1]
+
+
+def test_projection_that_meets_another_bank_vector_looks_again():
+    bank = torch.tensor([[0.0, 0.0], [5.0, 0.0]])
+    g = torch.tensor([[2.0, 1.0]])
+    out, at = project_to_shell(g, nearest(g, bank), bank, torch.full((1,), 4.0), torch.full((1,), 6.0))
+    assert at.tolist() == [1] and distance_to(bank, out)[0] == pytest.approx(4.0)
 
 
 def test_projection_leaves_a_feature_on_a_bank_vector():
     bank = torch.zeros(1, 3)
-    out = project_to_shell(torch.zeros(1, 3), bank, torch.ones(1), torch.ones(1))
+    out, _ = project_to_shell(torch.zeros(1, 3), torch.zeros(1, dtype=torch.long), bank, torch.ones(1), torch.ones(1))
     assert torch.equal(out, torch.zeros(1, 3))  # no direction to push it in
+
+
+def test_directions_are_unit_vectors_that_a_region_shares():
+    made = directions(16, 500, np.random.default_rng(0))
+    np.testing.assert_allclose(np.linalg.norm(made, axis=1), 1)
+    cosines = made @ made.T
+    assert cosines.min() > 0.9 and (cosines[~np.eye(16, dtype=bool)] < 0.999).all()
 
 
 @pytest.mark.parametrize("lam", [0.25, 1.0, 3.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_shifted_features_stay_in_the_shell_around_the_bank(setting, lam, seed):
-    features, d0, bank = setting
+def test_features_stay_in_the_shell_around_the_bank(setting, lam, seed):
+    features, d0, reference = setting
     f, own = features.reshape(-1, 16)[:200], torch.tensor(d0.reshape(-1)[:200])
-    e = torch.randn(200, 16, generator=torch.Generator().manual_seed(seed))
-    rho = lam * float(np.median(d0))
-    e = e / torch.linalg.norm(e, dim=1, keepdim=True) * rho
-    distance = distance_to(bank, shifted(f, own, e, torch.tensor(bank)))
-    low, high = np.maximum(own.numpy(), rho / 2), own.numpy() + rho
+    rho = torch.full_like(own, lam * reference.scale)
+    distance = distance_to(
+        reference.bank, beside_bank(f + rho[:, None] * units(200, 16, seed), own, rho, reference.bank)
+    )
+    low, high = np.maximum(own.numpy(), rho.numpy() / 2), (own + rho).numpy()
     assert (distance >= low * (1 - 1e-4)).all()
     assert (distance <= high * (1 + 1e-4)).all()
 
 
-def test_no_shift_reproduces_the_scores(setting):
-    features, d0, bank = setting
-    made = feature_shifts(features, d0, bank, seed=0)
-    assert SHIFTS[0] == 0.0
-    for r in range(len(REGIONS)):
-        np.testing.assert_allclose(made.scores[r, 0], d0.max((1, 2)), rtol=1e-4)
+def test_ascent_goes_towards_the_bank():
+    """One bank vector, a wide shell: 20 steps of 0.001 in units of the shift, straight at it."""
+    bank, rho = torch.zeros(1, 4), torch.tensor([10.0])
+    out = beside_bank(torch.tensor([[0.0, 8.0, 0.0, 6.0]]), torch.tensor([1.0]), rho, bank)
+    torch.testing.assert_close(out, torch.tensor([[0.0, 8.0, 0.0, 6.0]]) * (10 - 0.02 * 10) / 10)
 
 
-def test_shapes_and_scale(setting):
-    features, d0, bank = setting
-    made = feature_shifts(features, d0, bank, seed=0, n_examples=2)
-    assert made.scores.shape == (len(REGIONS), len(SHIFTS), 10) and made.scores.dtype == np.float32
-    assert made.scale == pytest.approx(float(np.median(d0)))
-    assert np.array_equal(made.shifts, SHIFTS) and np.array_equal(made.regions, REGIONS)
-    assert len(made.example_maps) == len(made.example_titles) == 2 * 3
-    assert made.example_maps.shape[1:] == d0.shape[1:]
-    assert made.shifted_patches.shape == (10 * (len(SHIFTS) - 1), 16)
-    assert made.shifted_lambda.shape == (10 * (len(SHIFTS) - 1),)
+def test_no_shift_leaves_the_distance_as_it_was(setting):
+    features, d0, reference = setting
+    f, own = features.reshape(-1, 16), torch.tensor(d0.reshape(-1))
+    torch.testing.assert_close(beside_bank(f, own, torch.zeros_like(own), reference.bank), f, rtol=1e-4, atol=1e-4)
 
 
-def test_recall_at_a_fixed_threshold_rises_with_the_shift(setting):
-    features, d0, bank = setting
-    scores = feature_shifts(features, d0, bank, seed=0).scores
-    for threshold in np.quantile(scores, [0.2, 0.5, 0.7, 0.9]):
-        caught = (scores >= threshold).sum(2)  # (regions, shifts)
-        assert (np.diff(caught, axis=1) >= -1).all()  # one sample may fall: the shell is not the ray of the shift
-        assert (caught[:, -1] > caught[:, 0]).all()
-
-
-def test_a_shifted_image_never_scores_below_the_rest_of_it(setting):
-    features, d0, bank = setting
-    scores = feature_shifts(features, d0, bank, seed=0).scores
+@pytest.mark.parametrize("method", HYPOTHESES, ids=lambda method: method.name)
+def test_a_shifted_image_never_scores_below_the_untouched_one(setting, method):
+    features, d0, reference = setting
+    scores = method(features, d0, reference, seed=0).scores
     assert (scores >= d0.max((1, 2)) * (1 - 1e-4)).all()  # the shell's inner side is the patch's own distance
 
 
+@pytest.mark.parametrize("method", HYPOTHESES, ids=lambda method: method.name)
+def test_no_score_exceeds_the_untouched_one_and_the_shift(setting, method):
+    features, d0, reference = setting
+    scores = method(features, d0, reference, seed=0).scores  # (regions, dial, n)
+    high = d0.max((1, 2))[None] + np.array(SHIFTS)[:, None] * reference.scale
+    assert (scores <= high * (1 + 1e-4)).all()
+
+
 def test_the_score_repeats_the_shift(setting):
-    """The finding that keeps GAS out of the choice: score ~ sqrt(d0^2 + rho^2), here for random directions."""
-    features, d0, bank = setting
-    made = feature_shifts(features, d0, bank, seed=0)
-    largest = made.scores[0, -1]
-    assert (largest >= made.shifts[-1] * made.scale / 2 * (1 - 1e-4)).all()
-    assert (largest <= d0.max((1, 2)) + made.shifts[-1] * made.scale * (1 + 1e-4)).all()
+    """The finding that keeps GAS out of the choice: in a random direction score ~ sqrt(d0^2 + rho^2)."""
+    d = 512
+    bank, features = random_features(4, d=d, seed=1), random_features(4, d=d, seed=2)
+    d0 = Scorer(bank_of(bank), CPU)(features).patch_scores
+    reference = OkReference.of(features, d0, bank_of(bank).features)
+    scores = GlassGasManifold()(features, d0, reference, seed=0).scores[2]  # 16 of 36 patches
+    expected = np.sqrt(np.median(d0) ** 2 + (np.array(SHIFTS) * reference.scale) ** 2)
+    np.testing.assert_allclose(np.median(scores, 1)[4:], expected[4:], rtol=0.06)
 
 
-def test_same_seed_same_scores_and_another_seed_others(setting):
-    features, d0, bank = setting
-    one, same, other = (feature_shifts(features, d0, bank, seed=seed) for seed in (4, 4, 5))
-    assert np.array_equal(one.scores, same.scores) and np.array_equal(one.shifted_patches, same.shifted_patches)
-    assert not np.array_equal(one.scores, other.scores)
+def test_sphere_projection_stays_in_its_shell_and_on_its_ray():
+    centres = torch.tensor([[1.0, 1.0]]).repeat(4, 1)
+    g = centres + torch.tensor([[0.5, 0.0], [0.0, 3.0], [-20.0, 0.0], [0.0, 0.0]])
+    out = project_to_sphere(g, centres, 2.0, 4.0)
+    expected = centres + torch.tensor([[2.0, 0.0], [0.0, 3.0], [-4.0, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(out, expected)
 
 
-def test_an_image_does_not_depend_on_those_after_it(setting):
-    features, d0, bank = setting
-    scale = np.full_like(d0, np.median(d0))  # the unit is a median over all images: hold it fixed
-    whole, part = feature_shifts(features, scale, bank, seed=4), feature_shifts(features[:3], scale[:3], bank, seed=4)
-    np.testing.assert_allclose(part.scores, whole.scores[..., :3], rtol=1e-5)
+def test_way_out_ends_on_the_sphere():
+    h = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [9.0, 0.0]])
+    unit = torch.tensor([[0.0, 1.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]])
+    assert way_out(h, unit, 4.0).tolist() == [4.0, 3.0, 7.0, 0.0]  # the last lies outside already
 
 
-def test_inputs_stay_unchanged(setting):
-    features, d0, bank = setting
-    before = features.clone(), d0.copy(), bank.copy()
-    feature_shifts(features, d0, bank, seed=0)
-    assert torch.equal(features, before[0]) and np.array_equal(d0, before[1]) and np.array_equal(bank, before[2])
+def test_radius_is_the_75_percent_quantile_around_the_mean_of_each_place(setting):
+    features, _, reference = setting
+    f = features.double().numpy().reshape(6, 36, 16)
+    distances = np.sqrt(((f - f.mean(0)) ** 2).sum(2))
+    assert reference.radius == pytest.approx(np.quantile(distances, 0.75), rel=1e-5)
+    np.testing.assert_allclose(reference.centres.numpy(), f.mean(0), rtol=1e-4, atol=1e-5)
 
 
-def test_no_variation_raises():
-    features = torch.ones(2, 6, 6, 4)
-    with pytest.raises(FeatureError, match="no variation"):
-        feature_shifts(features, np.zeros((2, 6, 6), np.float32), np.ones((3, 4), np.float32), seed=0)
+def test_a_shift_ends_where_it_leaves_the_sphere(setting):
+    """From there on the ruler stands still; the manifold's goes on."""
+    features, d0, reference = setting
+    sphere, manifold = (method(features, d0, reference, seed=0) for method in reversed(HYPOTHESES))
+    farthest = 4 * reference.radius / reference.scale  # through the whole sphere
+    assert sphere.shift_in_R.max() <= farthest
+    assert sphere.shift_in_R[-1] < 0.8 * manifold.shift_in_R[-1]
+    assert np.abs(np.diff(sphere.shift_in_R[-2:])) < 0.1
 
 
-@pytest.mark.parametrize("cells", [1, 4, 16, 30])
-def test_region_is_connected_and_inside(cells):
-    for seed in range(20):
-        blob = region((5, 6), cells, np.random.default_rng(seed))
-        assert len(blob) == len(set(blob.tolist())) == cells
-        assert blob.min() >= 0 and blob.max() < 30
-        open_cells, reached = [int(blob[0])], {int(blob[0])}
-        while open_cells:
-            y, x = divmod(open_cells.pop(), 6)
-            for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
-                cell = (y + dy) * 6 + x + dx
-                if 0 <= x + dx < 6 and cell in set(blob.tolist()) - reached:
-                    reached.add(cell)
-                    open_cells.append(cell)
-        assert reached == set(blob.tolist())
+def test_sphere_keeps_good_features_out_of_its_inside(setting):
+    """A patch inside the sphere, in a small bank far away: nothing but the sphere moves it, to the radius."""
+    features, d0, _ = setting
+    far = np.full((1, 16), 1000.0, np.float32)
+    away = np.linalg.norm(features.numpy() - far, axis=-1)
+    reference = OkReference.of(features, away, far)
+    out = GlassGasHypersphere()(features, away, reference, seed=0).moved_patches
+    cells = out.reshape(len(SHIFTS) - 1, 6, 16)[-1]  # a shift of three times the distance to the bank
+    to_any_centre = np.linalg.norm(cells[:, None] - reference.centres.numpy(), axis=2)
+    assert (to_any_centre.max(1) >= reference.radius * 0.999).all()
 
 
-@pytest.mark.parametrize("cells", [0, 31])
-def test_region_that_does_not_fit_raises(cells):
-    with pytest.raises(ShapeError, match="expected 1..30 cells"):
-        region((5, 6), cells, np.random.default_rng(0))
+def test_one_image_has_no_sphere(setting):
+    features, d0, reference = setting
+    alone = OkReference.of(features[:1], d0[:1], reference.bank.numpy())
+    with pytest.raises(FeatureError, match="no radius: add OK images"):
+        GlassGasHypersphere()(features[:1], d0[:1], alone, seed=0)
