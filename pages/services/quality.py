@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05  # chance that a method whose borders look like good parts is said to give itself away
 GIVES_AWAY, NOT_SEEN, CANNOT_TELL = "borders give it away", "not seen at this n", "cannot tell"
+_CANDIDATES = 8
 _VERDICTS = {"separable": GIVES_AWAY, "not seen": NOT_SEEN, "cannot tell": CANNOT_TELL}
 
 
@@ -63,16 +64,32 @@ class Inspector:
         }
 
     def _moves(self, made: SyntheticDefects, patch_scores: np.ndarray) -> list[str]:
-        from ias_core.quality.movement import moves, rounding_floors
+        """Scoring a parent once more costs as much as scoring it, so it is done for the pictures that move least, and
+        for the next ones as long as some do not move: what moves more than those that do is not asked."""
+        from ias_core.quality.movement import moves
 
-        new = sorted(set(made.parents.tolist()) - self.floors.keys())
+        near, far = moves(patch_scores, self.parent_scores[made.parents], made.masks, reach=self.reach)
+        reasons = ["" if at >= away else _away_reason(at, away) for at, away in zip(near, far, strict=True)]
+        rising = np.argsort(np.maximum(near, far), kind="stable")
+        for a in range(0, len(rising), _CANDIDATES):
+            some = rising[a : a + _CANDIDATES]
+            floors = self._floors(made.parents[some])
+            still = [(i, floor) for i, floor in zip(some, floors, strict=True) if max(near[i], far[i]) <= floor]
+            for i, floor in still:
+                reasons[i] = _still_reason(max(near[i], far[i]), floor)
+            if not still:
+                break
+        return reasons
+
+    def _floors(self, places: np.ndarray) -> list[float]:
+        from ias_core.quality.movement import rounding_floors
+
+        new = sorted(set(places.tolist()) - self.floors.keys())
         if new:
-            rngs = [np.random.default_rng([self.seed, i]) for i in new]  # a floor does not depend on the others
+            rngs = [np.random.default_rng([self.seed, i]) for i in new]
             found = rounding_floors(self.pictures[new], self.parent_scores[new], self.score, rngs)
             self.floors.update(zip(new, found.tolist(), strict=True))
-        near, far = moves(patch_scores, self.parent_scores[made.parents], made.masks, reach=self.reach)
-        floors = [self.floors[p] for p in made.parents.tolist()]
-        return [_null_reason(*row) for row in zip(near.tolist(), far.tolist(), floors, strict=True)]
+        return [self.floors[i] for i in places.tolist()]
 
     def _borders(self, made: SyntheticDefects) -> tuple[dict[str, Any], list[str]]:
         """The two-sample test on borders, and the pictures whose border no good part has."""
@@ -126,12 +143,12 @@ def partners(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return partner, block
 
 
-def _null_reason(near: float, far: float, floor: float) -> str:
-    if max(near, far) <= floor:
-        return f"no patch score moves by more than {near:.2f}; rounding the grey levels moves them by {floor:.2f}"
-    if far > near:
-        return f"patch scores move away from the mask: by {far:.2f} there, by {near:.2f} at it"
-    return ""
+def _still_reason(move: float, floor: float) -> str:
+    return f"no patch score moves by more than {move:.2f}; rounding the grey levels moves them by {floor:.2f}"
+
+
+def _away_reason(near: float, far: float) -> str:
+    return f"patch scores move away from the mask: by {far:.2f} there, by {near:.2f} at it"
 
 
 def _border_facts(found: TwoSample) -> dict[str, Any]:
