@@ -88,7 +88,7 @@ def test_no_cached_function_takes_an_array_as_key():
 
 def test_first_page_imports_neither_torch_nor_anomalib():
     code = (
-        "import sys; import pages.services.steps, pages.ui.frame, pages.ui.widgets; "
+        "import sys; import pages.services.steps, pages.ui.frame, pages.ui.widgets, ias_core.synthesis; "
         "print([m for m in ('torch', 'anomalib', 'timm', 'sklearn', 'diffusers') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

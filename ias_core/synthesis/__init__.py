@@ -1,7 +1,12 @@
-"""Importing this package registers every synthesis method that lies in it."""
+"""Importing this package registers every image-space method that lies in it or in ``handcrafted``.
+
+The feature-space methods register themselves in their own package: they need torch, which a page does without.
+"""
 
 from importlib import import_module
-from pkgutil import walk_packages
+from pkgutil import iter_modules
 
-for _module in walk_packages(__path__, f"{__name__}."):
-    import_module(_module.name)
+for _module in iter_modules(__path__):
+    if not _module.ispkg:
+        import_module(f"{__name__}.{_module.name}")
+import_module(f"{__name__}.handcrafted")

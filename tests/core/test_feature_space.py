@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import ias_core.synthesis  # noqa: F401  registers the methods
+import ias_core.synthesis.feature_space  # noqa: F401  registers the methods
 from ias_core.errors import FeatureError, IasError, ShapeError
 from ias_core.patchcore.scoring import Scorer
 from ias_core.synthesis.feature_space.base import Cells, OkReference, blob, feature_synthesizers

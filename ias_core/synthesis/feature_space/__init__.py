@@ -1,1 +1,10 @@
-"""Feature-space methods: OK features in, scores of moved features beside the memory bank out; one file each."""
+"""Feature-space methods: OK features in, scores of moved features beside the memory bank out; one file each.
+
+Importing this package registers them.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
