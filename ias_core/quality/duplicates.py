@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LEAST_CONCORDANCE = 0.9  # what differs between two changes has at most a tenth of the energy of both together
+# What differs between two changes has then at most a tenth of the energy of both together. Of independent draws on
+# one part (4 hazelnuts, 128 px, 40 draws of each of 23 methods, 71,760 pairs) 4 come as close.
+LEAST_CONCORDANCE = 0.9
 
 
 def near_duplicates(
