@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 IMAGES = 24  # of the OK pictures; each is one shifted image per region and dial value
 _FOREIGN_PICTURES = 16  # that the codes of foreign matter come from: 12,544 patches at 224 px
 _POINTS = 1500
+_ARRAYS = ("scores", "dial", "shift_in_R", "example_maps")
+_FACTS = ("regions", "unit", "quantity", "meaning", "gradual", "n_cells", "unmoved", "example_titles")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +35,9 @@ class Ruler:
     dial : (dial,) float                    0 first: untouched
     shift_in_R : (dial,) float              by how much the features move, in units of R
     regions : names
-    unit : str                              what 1 on the dial is, such as "R"
-    meaning : str                           one sentence about the dial
+    unit : str                              "R", or "%" for a share of 1
+    quantity, meaning : str                 what the dial counts, in short and in one sentence
+    gradual : bool                          whether small dial values are small changes
     n_cells, unmoved : int                  shifted patches, and those that no dial value moved
     example_maps : (k, gh, gw) float32      patch scores; example_titles : k strings
     points : (p, 2) float32                 shifted patches, in the projection of the OK patches
@@ -45,7 +48,9 @@ class Ruler:
     shift_in_R: np.ndarray
     regions: tuple[str, ...]
     unit: str
+    quantity: str
     meaning: str
+    gradual: bool
     n_cells: int
     unmoved: int
     example_maps: np.ndarray
@@ -99,16 +104,9 @@ def lay_rulers(
         except IasError as error:
             methods[name] = {"reason": str(error)}
             continue
-        shifts |= {f"{name}/{key}": getattr(made, key) for key in ("scores", "dial", "shift_in_R", "example_maps")}
+        shifts |= {f"{name}/{key}": getattr(made, key) for key in _ARRAYS}
         projection[f"shifted/{name}"] = pca.transform(made.moved_patches)
-        methods[name] = {
-            "regions": list(made.regions),
-            "unit": made.unit,
-            "meaning": made.meaning,
-            "n_cells": made.n_cells,
-            "unmoved": made.unmoved,
-            "example_titles": list(made.example_titles),
-        }
+        methods[name] = {key: getattr(made, key) for key in _FACTS}
     return shifts, projection, {"scale": reference.scale, "methods": methods}
 
 
@@ -132,15 +130,10 @@ def stored_rulers(result: SynthesisResult) -> tuple[dict[str, Ruler], dict[str, 
         if "reason" in facts:
             reasons[name] = facts["reason"]
             continue
-        arrays = {key: result.shifts[f"{name}/{key}"] for key in ("scores", "dial", "shift_in_R", "example_maps")}
+        arrays = {key: result.shifts[f"{name}/{key}"] for key in _ARRAYS}
         rulers[name] = Ruler(
             **arrays,
-            regions=tuple(facts["regions"]),
-            unit=facts["unit"],
-            meaning=facts["meaning"],
-            n_cells=facts["n_cells"],
-            unmoved=facts["unmoved"],
-            example_titles=tuple(facts["example_titles"]),
+            **{key: tuple(facts[key]) if isinstance(facts[key], list) else facts[key] for key in _FACTS},
             points=result.projection[f"shifted/{name}"],
         )
     return rulers, reasons

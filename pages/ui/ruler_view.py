@@ -33,7 +33,9 @@ def show(result: SynthesisResult, threshold: float | None, *, scale: tuple[float
     )
     rulers, reasons = stored_rulers(result)
     if not rulers:
-        st.info("These synthetic NG were made before there were several rulers: make them again.")
+        if not reasons:
+            st.info("These synthetic NG were made before there were several rulers: make them again.")
+        _refused(reasons)
         return
     method = st.selectbox(
         "How the features are shifted",
@@ -56,18 +58,18 @@ def _meaning(ruler: Ruler) -> str:
     return ruler.meaning + left
 
 
-def _shown(ruler: Ruler) -> tuple[float, str]:
-    """Factor and unit of the dial on screen: shares are percent."""
-    return (1.0, _R) if ruler.unit == _R else (100.0, "%")
+def _factor(ruler: Ruler) -> float:
+    """From the dial to the screen: shares are shown in percent."""
+    return 1.0 if ruler.unit == _R else 100.0
 
 
 def _chart(ruler: Ruler, threshold: float, result: SynthesisResult) -> None:
-    factor, unit = _shown(ruler)
+    factor = _factor(ruler)
     recall = shift_recall(ruler.scores, threshold)
     found = smallest_shift_found(ruler.scores, ruler.dial, threshold)
-    marks, axis = {}, f"size of the shift, % of {ruler.unit}"
+    marks, axis = {}, f"{ruler.quantity}, %"
     if ruler.unit == _R:
-        axis = f"size of the shift in R, the median patch score of good parts ({result.meta['ruler']['scale']:.1f})"
+        axis = f"{ruler.quantity} in R, the median patch score of good parts ({result.meta['ruler']['scale']:.1f})"
         marks = {
             words.method(name): facts["shift_in_R"]
             for name, facts in result.meta["methods"].items()
@@ -80,9 +82,10 @@ def _chart(ruler: Ruler, threshold: float, result: SynthesisResult) -> None:
             threshold,
             {name: None if value is None else factor * value for name, value in zip(ruler.regions, found, strict=True)},
             axis,
-            unit=unit,
+            unit=ruler.unit,
             n=ruler.scores.shape[2],
             marks=marks,
+            joined=ruler.gradual,
         ),
         key="ruler",
         alt="Share of shifted good parts found at the threshold, by size of shift and of region",
@@ -101,12 +104,11 @@ def _table(rulers: dict[str, Ruler], reasons: dict[str, str], threshold: float) 
     for name, ruler in rulers.items():
         found = smallest_shift_found(ruler.scores, ruler.dial, threshold)
         cells = {region: _found(ruler, value) for region, value in zip(ruler.regions, found, strict=True)}
-        rows.append({"method": words.method(name)} | {column: cells.get(column, "") for column in columns})
+        rows.append({"method": words.method(name)} | {column: cells.get(column, "–") for column in columns})
     rows += [{"method": words.method(name)} | dict.fromkeys(columns, "cannot tell") for name in reasons]
     st.markdown(f"**Smallest shift found** in at least 90 % of the images, at threshold {threshold:.3f}")
     st.dataframe(pd.DataFrame(rows).sort_values("method"), hide_index=True)
-    for name, reason in reasons.items():
-        st.caption(f"{words.method(name)}: cannot tell, because {reason}.")
+    _refused(reasons)
     counts = ", ".join(sorted({str(ruler.scores.shape[2]) for ruler in rulers.values()}))
     st.caption(
         f"n = {counts} good parts for each region and shift: 90 % found is an estimate, no bound, and only the shifts "
@@ -115,11 +117,15 @@ def _table(rulers: dict[str, Ruler], reasons: dict[str, str], threshold: float) 
     )
 
 
+def _refused(reasons: dict[str, str]) -> None:
+    for name, reason in reasons.items():
+        st.caption(f"{words.method(name)}: cannot tell, because {reason}.")
+
+
 def _found(ruler: Ruler, value: float | None) -> str:
     if value is None:
         return "not found"
-    factor, unit = _shown(ruler)
-    said = f"{factor * value:g} {unit}"
+    said = f"{_factor(ruler) * value:g} {ruler.unit}"
     in_R = float(ruler.shift_in_R[list(ruler.dial).index(value)])
     return said if ruler.unit == _R else f"{said} (moves by {in_R:.1f} R)"
 

@@ -127,8 +127,9 @@ class FeatureShifts:
     method : registered name
     scores : (regions, dial, n) float32     feature distance; an image's score is its largest patch score
     dial : (dial,) float                    0 first: untouched
-    unit : str                              what 1 on the dial is; "R" is the median patch score of OK images
-    meaning : str                           one sentence about the dial
+    unit : str                              "R", the median patch score of OK images, or "%" for a share of 1
+    quantity, meaning : str                 what the dial counts, in short and in one sentence
+    gradual : bool                          whether small dial values are small changes
     regions : names, one per region
     is_ng : (regions, n) bool               False where the region was left empty: a control
     shift_in_R : (dial,) float              median of |g - f| / R over all moved patches
@@ -142,7 +143,9 @@ class FeatureShifts:
     scores: np.ndarray
     dial: np.ndarray
     unit: str
+    quantity: str
     meaning: str
+    gradual: bool
     regions: tuple[str, ...]
     is_ng: np.ndarray
     shift_in_R: np.ndarray
@@ -159,7 +162,9 @@ class FeatureSynthesizer:
 
     name : registered name
     dial : values that are tried, 0 first; example maps are kept for those in ``shown``
-    unit, meaning : what 1 on the dial is, and one sentence about it
+    unit : "R" for shifts in units of R, "%" for a share of 1
+    quantity, meaning : what the dial counts, in short and in one sentence
+    gradual : whether small dial values are small changes
     region_names : one for each region that ``regions`` gives
     """
 
@@ -167,7 +172,9 @@ class FeatureSynthesizer:
     dial: ClassVar[tuple[float, ...]] = SHIFTS
     shown: ClassVar[tuple[float, ...]] = (1.0, 2.0, 3.0)
     unit: ClassVar[str] = "R"
+    quantity: ClassVar[str] = "size of the shift"
     meaning: ClassVar[str]
+    gradual: ClassVar[bool] = True
     region_names: ClassVar[tuple[str, ...]] = tuple("1 patch" if k == 1 else f"{k} patches" for k in REGIONS)
 
     def regions(self, grid: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
@@ -258,7 +265,9 @@ class FeatureSynthesizer:
             scores=scores,
             dial=np.array(self.dial),
             unit=self.unit,
+            quantity=self.quantity,
             meaning=self.meaning,
+            gradual=self.gradual,
             regions=self.region_names,
             is_ng=is_ng,
             shift_in_R=np.median(lengths, 1) if lengths.size else np.zeros(len(self.dial)),

@@ -24,6 +24,7 @@ def ruler(
     unit: str,
     n: int,
     marks: Mapping[str, float] = _NO_MARKS,
+    joined: bool = True,
     target: float = 0.9,
 ) -> go.Figure:
     """How large a shift of the features must be to be found, one line per shifted region.
@@ -45,6 +46,8 @@ def ruler(
         Shifted images behind each point.
     marks : mapping of str to float
         Image-space method -> shift that its pictures show, in ``unit``.
+    joined : bool
+        Whether a line between two points says anything.
     target : float
         Recall that counts as found, in (0, 1).
     """
@@ -54,12 +57,15 @@ def ruler(
         symbol, dash = _LOOKS[place % len(_LOOKS)]
         found = smallest.get(region)
         verdict = "not found at any tested shift" if found is None else f"found from {found:.3g} {unit} on"
+        if found == dial[dial > 0].min():
+            verdict += ", the smallest tested"
         traces.append(
             {
                 "type": "scatter",
                 "x": dial,
                 "y": 100 * np.asarray(recall),
-                "mode": "lines+markers",
+                "mode": "lines+markers" if joined else "markers",
+                "cliponaxis": False,
                 "name": f"{region}: {verdict}, n = {n} per point",
                 "line": {"color": style.outline, "width": 3, "dash": dash},
                 "marker": {"symbol": symbol, "size": 11, "color": style.colour, "line": outline(style)},
