@@ -12,7 +12,7 @@ from pages.services.settings import FILTERS, RunConfig
 from pages.services.workspace import Workspace
 from pages.ui import state, widgets, words
 
-TITLES = {"null": "Not seen", "artefact": "Border gives it away", "duplicate": "Near-duplicate"}
+TITLES = {"null": "Not seen where it lies", "artefact": "Border gives it away", "duplicate": "Near-duplicate"}
 _HELP = {
     "null": "Rejects a picture whose patch scores move no more than rounding its grey levels moves them, or move most "
     "away from the mask. Up or down counts as moving: a defect that lowers the scores is a miss, and misses stay.",
@@ -36,7 +36,7 @@ def show(
         key = f"filter-{name}"
         state.set_widget(key, name in config.synthesis.filters)  # another tab may have switched it
         column.toggle(
-            TITLES[name],
+            f"Reject: {TITLES[name].lower()}",
             key=key,
             help=_HELP[name],
             disabled=running,
@@ -109,7 +109,7 @@ def _verdicts(result: SynthesisResult, judged: dict[str, dict[str, Any]]) -> Non
         "part? AUROC 0.5: no. It is tested on parts it did not learn from; of 20 methods whose borders are like good "
         "parts, one is accused by chance. For a scratch, a crack or a chip **the border is the defect itself**, and "
         "telling it is no fault. For a stain or a patch it means that the seam is easier to see than the defect, "
-        "which makes synthetic NG easier than real ones."
+        "which may make synthetic NG easier than real ones."
         + (" To tell anything it takes synthetic NG on at least 12 good parts." if few else "")
     )
 

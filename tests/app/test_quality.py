@@ -365,7 +365,7 @@ def test_view_shows_verdicts_effects_and_switches(ws):
     page = AppTest.from_function(view, default_timeout=60).run()
     assert not page.exception
     found, effect = (frame.value for frame in page.dataframe)
-    assert found["count"].tolist()[0] == "0 of 10" and found["not seen"].tolist()[0] == 10
+    assert found["count"].tolist()[0] == "0 of 10" and found["not seen where it lies"].tolist()[0] == 10
     assert effect["count"].tolist() == ["10 of 10", "0 of 10", "10 of 10", "10 of 10", "0 of 10"]
     shown = text_of(page)
     assert "All 10 synthetic NG of own texture are rejected" in shown
