@@ -1,14 +1,16 @@
 """Scores to thresholds and what each is worth: the one place where core scores meet the calibration package."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from calibration.counts import counts_at
 from calibration.curves import auroc, roc_band
 from calibration.policy import all_choices, ok_source, preferred, recommend
+from calibration.rules import RULES
 from calibration.types import Auroc, RateBound, Recommendation, RocBand, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
+from pages.services.quality import kept
 from pages.services.settings import RunConfig
 
 
@@ -29,10 +31,14 @@ class Graded:
 class Evidence:
     """All scores a threshold can be judged by, each with its origin; synthetic and real are never pooled.
 
+    Synthetic NG that quality control rejected are not among them.
+
     ok : (n,) OK scores that rank rules use; ``ok_source`` says which
     ok_loo, ok_held_out, ok_check : (n,)   leave-one-out, calibration and check scores
-    synthetic : method -> (n,)
+    synthetic : method -> (n,), n >= 1
+    names : method -> n names, in the order of its scores
     severities : method -> (n,) severity of each synthetic NG, in the method's own meaning
+    voiceless : method -> why none of its synthetic NG counts
     ng_real : (n,)
     """
 
@@ -46,6 +52,8 @@ class Evidence:
     ng_real: np.ndarray
     severities: dict[str, np.ndarray] = field(default_factory=dict)
     graded: Graded | None = None
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    voiceless: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok_set(self) -> str:
@@ -88,6 +96,8 @@ def evidence_of(
     sets = detector.sets
     methods = synthesis.meta["methods"] if synthesis else {}
     graded = synthesis.meta.get("graded", "") if synthesis else ""
+    counting = {name: kept(methods[name]) for name in synthesis.sets if name != graded} if synthesis else {}
+    voices = {name: counts for name, counts in counting.items() if counts.any()}
     ng = sets["ng"]
     keep = [ng_ids is None or image in ng_ids for image in ng.ids]
     held_out, loo = sets["calibration"].image_scores, sets["bank"].image_scores
@@ -98,11 +108,17 @@ def evidence_of(
         ok_loo=loo,
         ok_held_out=held_out,
         ok_check=sets["check"].image_scores,
-        synthetic={n: s.image_scores for n, s in synthesis.sets.items() if n != graded} if synthesis else {},
+        synthetic={name: synthesis.sets[name].image_scores[counts] for name, counts in voices.items()},
         primary=synthesis.meta["primary"] if synthesis else None,
         ng_real=ng.image_scores[np.array(keep, dtype=bool)],
-        severities={name: np.array(facts["severities"]) for name, facts in methods.items() if name != graded},
+        severities={name: np.array(methods[name]["severities"])[counts] for name, counts in voices.items()},
         graded=_graded(graded, synthesis) if synthesis and graded else None,
+        names={name: tuple(np.array(synthesis.sets[name].names)[counts].tolist()) for name, counts in voices.items()},
+        voiceless={
+            name: f"quality control rejected all {len(counts)} synthetic NG of {name}"
+            for name, counts in counting.items()
+            if name not in voices
+        },
     )
 
 
@@ -114,6 +130,7 @@ def _graded(method: str, synthesis: SynthesisResult) -> Graded:
 def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
     """Every rule on this evidence. Real NG change no threshold here: they only judge."""
     primary = evidence.synthetic.get(evidence.primary) if evidence.primary else None
+    why_none = evidence.voiceless.get(evidence.primary or "", "")
     choices = all_choices(
         ok_held_out=evidence.ok_held_out,
         ok_loo=evidence.ok_loo,
@@ -121,6 +138,8 @@ def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
         rng=np.random.default_rng(config.seed),
         config=config.thresholds,
     )
+    if why_none:
+        choices = tuple(replace(c, reason=why_none) if RULES[c.rule].origin == "synthetic" else c for c in choices)
     curves = {
         name: (auroc(evidence.ok, scores), roc_band(evidence.ok, scores)) for name, scores in evidence.synthetic.items()
     }
@@ -128,14 +147,17 @@ def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
     first = preferred(choices).value
     caught = counts_at(primary, first) if primary is not None and first is not None else None
     real = (auroc(judge_ok, evidence.ng_real), roc_band(judge_ok, evidence.ng_real)) if len(evidence.ng_real) else None
+    recommendation = recommend(
+        choices,
+        synthetic_auroc=curves[evidence.primary][0] if primary is not None else None,
+        caught=caught,
+    )
+    if why_none:
+        recommendation = replace(recommendation, why=f"{recommendation.why} {why_none[0].upper()}{why_none[1:]}.")
     return ThresholdTable(
         evidence=evidence,
         choices=choices,
-        recommendation=recommend(
-            choices,
-            synthetic_auroc=curves[evidence.primary][0] if primary is not None else None,
-            caught=caught,
-        ),
+        recommendation=recommendation,
         synthetic_roc=curves,
         real_roc=real,
         real_ok_source=judge_source,
