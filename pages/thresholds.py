@@ -160,7 +160,10 @@ def threshold_at_work() -> None:
     with columns[1].container(border=True):
         for name, bound in caught.items():
             st.markdown(f"##### {bound.k} of {bound.n} synthetic NG caught ({words.method(name)})")
-        st.caption("this is not evidence of escape")
+        if caught:
+            st.caption("this is not evidence of escape")
+        for why in evidence.voiceless.values():
+            st.caption(f"{why[0].upper()}{why[1:]}.")
     with columns[2].container(border=True):
         if real is not None:
             st.markdown(f"##### {widgets.caught_sentence(real, 'real NG')}")
@@ -178,7 +181,7 @@ def threshold_at_work() -> None:
 def draw(value, ok, caught, real) -> None:
     groups = [charts.ScoreGroup("ok", f"OK ({words.OK_SOURCES[evidence.ok_source]})", evidence.ok, ok_names())]
     groups += [
-        charts.ScoreGroup("synthetic", f"Synthetic NG, {words.method(n)}", s, synthesis.sets[n].names)
+        charts.ScoreGroup("synthetic", f"Synthetic NG, {words.method(n)}", s, evidence.names[n])
         for n, s in evidence.synthetic.items()
     ]
     bands = [
@@ -235,7 +238,7 @@ elif steps["thresholds"].state == "out of date":
 
 def as_card(choice: ThresholdChoice) -> rules_view.Card:
     primary = evidence.synthetic.get(evidence.primary or "")
-    caught = "none scored yet."
+    caught = f"{evidence.voiceless.get(evidence.primary or '', 'none scored yet')}."
     if primary is not None and choice.value is not None:
         bound = counts_at(primary, choice.value)
         caught = f"{bound.k} of {bound.n} caught ({words.method(evidence.primary)}); this is not evidence of escape."

@@ -73,6 +73,7 @@ def run_method_study(
         detector, synthesis = scored(ws, import_pictures, of_bank, progress)
         progress("splits", i, banks, f"bank {i + 1} of {banks}: {splits} splits")
         group = {record.sha256: record.group for record in Ledger(ws).records()}
+        evidence = evidence_of(detector, synthesis)
         calibration, check, ng = (detector.sets[name] for name in ("calibration", "check", "ng"))
         parts.append(
             method_study(
@@ -80,7 +81,7 @@ def run_method_study(
                 [group[image] for image in (*calibration.ids, *check.ids)],
                 ng.image_scores,
                 [group[image] for image in ng.ids],
-                synthetic=evidence_of(detector, synthesis).synthetic,
+                synthetic=evidence.synthetic | {name: np.empty(0) for name in evidence.voiceless},
                 splits=splits,
                 seed=of_bank.seed,
             )

@@ -16,6 +16,7 @@ from pages.services import detection, settings
 from pages.services.artifacts import SYNTHESIS, DetectorResult, SynthesisResult, digest_of, fresh_folder, load_result
 from pages.services.ledger import Ledger
 from pages.services.progress import Progress
+from pages.services.quality import kept
 from pages.services.synthesis import synthesis_digest
 from pages.services.thresholds import evidence_of
 from pages.services.workspace import Workspace
@@ -69,7 +70,11 @@ def score_other_seeds(ws: Workspace, config: settings.RunConfig, progress: Progr
         bank, _ = detection.choose_patches(bank_features, groups, source, replace(config, seed=seed), progress)
         scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
         arrays[f"{seed}/ok"] = detection.score_features(scorer, ok_features, hidden, show).image_scores
-        arrays[f"{seed}/synthetic"] = detection.score_features(scorer, ng_features, None, show).image_scores
+        arrays[f"{seed}/synthetic"] = (
+            np.empty(0, np.float32)
+            if ng_features is None
+            else detection.score_features(scorer, ng_features, None, show).image_scores
+        )
     _keep(ws, arrays, _digest(detector, synthesis))
     return seeds
 
@@ -109,12 +114,14 @@ def _digest(detector: DetectorResult, synthesis: SynthesisResult) -> str:
 
 def _synthetic_features(
     synthesis: SynthesisResult, source: detection.FeatureSource, progress: Progress
-) -> torch.Tensor:
-    """(n, gh, gw, d) patch features of the primary synthetic NG, in main memory."""
+) -> torch.Tensor | None:
+    """(n, gh, gw, d) patch features of the primary synthetic NG that count, in main memory; None where none does."""
     import torch
     from PIL import Image
 
-    stems = synthesis.sets[synthesis.meta["primary"]].ids
+    primary = synthesis.meta["primary"]
+    counts = kept(synthesis.meta["methods"][primary])
+    stems = [stem for stem, counted in zip(synthesis.sets[primary].ids, counts, strict=True) if counted]
     parts = []
     for a in range(0, len(stems), _BATCH):
         progress("synthetic features", a, len(stems), "reading the synthetic NG")
@@ -123,7 +130,7 @@ def _synthetic_features(
             for stem in stems[a : a + _BATCH]
         ]
         parts.append(source.of_pictures(pictures).cpu())
-    return torch.cat(parts)
+    return torch.cat(parts) if parts else None
 
 
 def _keep(ws: Workspace, arrays: dict[str, np.ndarray], digest: str) -> None:

@@ -122,13 +122,19 @@ def _splits_of(
     group = {record.sha256: record.group for record in Ledger(ws).records()}
     calibration, check, ng = (detector.sets[name] for name in ("calibration", "check", "ng"))
     outside = [*calibration.ids, *check.ids]
+    evidence, primary = evidence_of(detector, synthesis), config.synthesis.primary
+    if primary not in evidence.synthetic:
+        raise IasError(
+            f"study: {evidence.voiceless[primary]}, and the rules to study need some; switch a filter off, or make "
+            "another method the primary one"
+        )
     return split_study(
         np.concatenate([calibration.image_scores, check.image_scores]),
         [group[image] for image in outside],
         ng.image_scores,
         [group[image] for image in ng.ids],
         loo=detector.sets["bank"].image_scores,
-        synthetic=evidence_of(detector, synthesis).synthetic[config.synthesis.primary],
+        synthetic=evidence.synthetic[primary],
         splits=splits,
         seed=config.seed,
         config=config.thresholds,

@@ -124,7 +124,8 @@ def _effects(detector: DetectorResult, result: SynthesisResult, config: RunConfi
         column_config={
             name: st.column_config.NumberColumn(format="%.3f", help="feature distance")
             for name in ("Youden threshold", "recommended threshold")
-        },
+        }
+        | {"caught there (95 %)": st.column_config.TextColumn(help="synthetic NG at the recommended threshold")},
     )
     for why in dict.fromkeys(effect.why for effect in found if effect.why):
         st.caption(why)
@@ -138,7 +139,7 @@ def _effects(detector: DetectorResult, result: SynthesisResult, config: RunConfi
 
 def _row(effect: Effect, *, in_force: bool) -> dict[str, Any]:
     names = ", ".join(TITLES[name].lower() for name in effect.filters) or "none"
-    area = effect.area
+    area, caught = effect.area, effect.caught
     caught = widgets.caught_sentence(effect.caught, "synthetic NG") if effect.caught else "-"
     return {
         "filters": f"{names} (in force)" if in_force else names,

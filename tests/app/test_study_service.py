@@ -18,6 +18,7 @@ from pages.services.ledger import Ledger
 from pages.services.progress import silent
 from pages.services.settings import SynthesisConfig, read_config
 from pages.services.study_plot import title_of
+from pages.services.thresholds import evidence_of
 from pages.services.workspace import Workspace
 from tests.app import small_run
 
@@ -131,7 +132,7 @@ def test_rows_are_those_of_the_stored_scores(folder, out):
                 sets["ng"].image_scores,
                 [group[image] for image in sets["ng"].ids],
                 loo=sets["bank"].image_scores,
-                synthetic=load_result(ws, SYNTHESIS).sets["glass-las-own"].image_scores,
+                synthetic=evidence_of(load_result(ws, DETECTOR), load_result(ws, SYNTHESIS)).synthetic["glass-las-own"],
                 splits=SPLITS,
                 seed=seed,
                 config=config.thresholds,
