@@ -7,6 +7,7 @@ shipped: numbers differ from the papers'. Kinds and ranges: the project's notes 
 from collections.abc import Callable
 from functools import cache, lru_cache
 
+import cv2
 import numpy as np
 
 from ias_core.synthesis.perlin import perlin_field
@@ -61,9 +62,11 @@ class MadeTextures:
             side = int(rng.integers(_SMALLEST_PHOTOGRAPH_CROP_PX, _LARGEST_PHOTOGRAPH_CROP_PX + 1))
             return random_crop(photograph(name), side, size, rng), f"scikit-image: {name}"
         kind = tuple(_KINDS)[place]
-        rolled = np.roll(tile(kind, int(rng.integers(TILES_PER_KIND))), rng.integers(TILE_PX, size=2), (0, 1))
+        channels = cv2.split(tile(kind, int(rng.integers(TILES_PER_KIND))))
+        swapped = cv2.merge([channels[place] for place in rng.permutation(3)])
+        rolled = np.roll(swapped, rng.integers(TILE_PX, size=2), (0, 1))
         side = int(rng.integers(int(TILE_PX * _SMALLEST_CROP), TILE_PX + 1))
-        return random_crop(rolled, side, size, rng)[..., rng.permutation(3)], f"made here: {kind}"
+        return random_crop(rolled, side, size, rng), f"made here: {kind}"
 
 
 @cache  # as many as there are kinds and numbers

@@ -31,4 +31,4 @@ def random_crop(pixels: np.ndarray, side_px: int, size: int, rng: np.random.Gene
         square = cv2.resize(square, (size, size), interpolation=smooth)
     view = np.rot90(square, quarter_turns)
     view = view[:, ::-1] if mirrored else view
-    return np.ascontiguousarray(view).astype(np.float32) / np.float32(255)
+    return np.divide(view, np.float32(255), dtype=np.float32, order="C")

@@ -362,6 +362,10 @@ def test_operations_are_pillows():
         drawn, threshold = rng.random() < 0.5, int(rng.integers(32, 129))
         expected = np.asarray(ImageOps.solarize(image, threshold)) if drawn else pixels
         assert np.array_equal(OPERATIONS["solarize"](pixels, np.random.default_rng(seed)), expected)
+        cutoff = int(np.random.default_rng(seed).integers(21))
+        dull = 40 + pixels // 2
+        ours = OPERATIONS["autocontrast"](dull, np.random.default_rng(seed)).astype(int)
+        assert np.abs(ours - np.asarray(ImageOps.autocontrast(Image.fromarray(dull), cutoff))).max() <= 1
 
 
 @pytest.mark.parametrize("name", METHODS)
