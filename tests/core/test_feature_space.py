@@ -374,6 +374,7 @@ def test_cras_gives_rare_patches_less(setting):
     cells = cells_of(f, reference, CrasResidual().draw(len(f), D, np.random.default_rng(0)))
     length = torch.linalg.norm(CrasResidual().shifted(cells, reference, 1.0) - f, dim=1)
     plain = torch.linalg.norm(cells.drawn, dim=1) * reference.scale
+    assert float((length / plain).mean()) == pytest.approx(1, abs=0.01)
     assert np.corrcoef((length / plain).numpy(), d0.ravel())[0, 1] < -0.5
 
 

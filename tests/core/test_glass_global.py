@@ -6,7 +6,7 @@ import torch
 
 from ias_core.errors import FeatureError
 from ias_core.patchcore.scoring import Scorer
-from ias_core.synthesis.feature_space.base import SHIFTS, OkReference
+from ias_core.synthesis.feature_space.base import SHIFTS, Cells, OkReference
 from ias_core.synthesis.feature_space.glass_gas_hypersphere import GlassGasHypersphere, project_to_sphere, way_out
 from ias_core.synthesis.feature_space.glass_gas_manifold import (
     GlassGasManifold,
@@ -154,16 +154,21 @@ def test_a_shift_ends_where_it_leaves_the_sphere(setting):
     assert np.abs(np.diff(sphere.shift_in_R[-2:])) < 0.1
 
 
-def test_sphere_keeps_good_features_out_of_its_inside(setting):
-    """A patch inside the sphere, in a small bank far away: nothing but the sphere moves it, to the radius."""
-    features, d0, _ = setting
-    far = np.full((1, 16), 1000.0, np.float32)
+def test_sphere_keeps_features_out_of_its_inside(setting):
+    """One bank vector, so far away that its shell is a plane: what lay inside the sphere is brought to its surface."""
+    features, _, _ = setting
+    far = np.zeros((1, 16), np.float32)
+    far[0, 0] = 1000.0
     away = np.linalg.norm(features.numpy() - far, axis=-1)
     reference = OkReference.of(features, away, far)
-    out = GlassGasHypersphere()(features, away, reference, seed=0).moved_patches
-    cells = out.reshape(len(SHIFTS) - 1, 6, 16)[-1]  # a shift of three times the distance to the bank
-    to_any_centre = np.linalg.norm(cells[:, None] - reference.centres.numpy(), axis=2)
-    assert (to_any_centre.max(1) >= reference.radius * 0.999).all()
+    f, d0, place = features.reshape(-1, 16), torch.tensor(away.ravel()), torch.arange(36).repeat(6)
+    cells = Cells(f, d0, torch.tensor(far).expand_as(f), place, units(len(f), 16, seed=1))
+    g = GlassGasHypersphere().shifted(cells, reference, 0.001)  # rho is 1, a tenth of the radius
+    before, after = (torch.linalg.norm(x - reference.centres[place], dim=1) / reference.radius for x in (f, g))
+    assert (before < 0.8).sum() > 20
+    assert after.min() > 0.9  # the plane may have bent the ray a little
+    assert float(after[before < 0.8].mean()) == pytest.approx(1, abs=0.03)
+    assert (after < 2).all()
 
 
 def test_one_image_has_no_sphere(setting):
