@@ -35,6 +35,8 @@ result, detector = cached.synthesis(ws), cached.detector(ws)
 if result is None or detector is None:
     st.stop()
 
+for why in result.meta.get("failed", {}).values():
+    st.warning(f"Left out: {why}.")
 table = cached.table(detector, result, config, free_ng(ws))
 size = detector.meta["input_size"]
 scale = widgets.colour_scale(detector.sets["bank"].patch_scores)

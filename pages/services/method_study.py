@@ -91,7 +91,7 @@ def run_method_study(
                 "seed": of_bank.seed,
                 "bank_id": detector.meta["bank_id"],
                 **{f"n_{name}": len(one.ids) for name, one in detector.sets.items()},
-                "notices": synthesis.meta["notices"],
+                "failed": synthesis.meta["failed"],
             }
         )
     return Study(
@@ -146,6 +146,8 @@ def table(study: Study) -> str:
             f"{_percent(row['recall_median']):>7} {_number(row['regret_median']):>14} {_number(row['regret_p90']):>6}"
         )
     n = len(study.facts["banks"])
+    failed = {name: why for bank in study.facts["banks"] for name, why in bank["failed"].items()}
+    lines += [f"{name}: not made on every bank: {why}" for name, why in failed.items()]
     lines += [
         "",
         f"{n * study.facts['splits_per_bank']} splits, memory banks: {n}; two figures in a column span them. Half of",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ias_core.errors import IasError
+from ias_core.errors import IasError, SynthesisError
 from pages.services import settings
 from pages.services.artifacts import (
     SYNTHESIS,
@@ -78,12 +78,14 @@ def synthesize(
     """Synthetic NG of every method asked for, their scores, and the ruler; kept as the current synthesis.
 
     The graded ones are kept among the sets like the others, and ``meta["graded"]`` names them ("" where there are
-    none): they are made to be missed in part, so nothing that judges a threshold may count them.
+    none): they are made to be missed in part, so nothing that judges a threshold may count them. A method other than
+    the primary one that cannot make a visible defect on this product is left out, and ``meta["failed"]`` says why.
 
     Raises
     ------
     IasError
-        No calibration OK image to make NG from, or a picture that changed since it was taken in.
+        No calibration OK image to make NG from, a primary method that cannot make a visible defect, or a picture that
+        changed since it was taken in.
     """
     clock = StageClock()
     candidates = Ledger(ws).records(role="calibration_ok")
@@ -127,14 +129,21 @@ def synthesize(
     folder = fresh_folder(ws, SYNTHESIS)
     sets: dict[str, ScoredSet] = {}
     facts: dict[str, Any] = {}
+    failed: dict[str, str] = {}
     asked = (*config.synthesis.methods, settings.MIXTURE) if config.synthesis.mixture else config.synthesis.methods
     counts = dict.fromkeys(asked, config.synthesis.count)
     if config.synthesis.graded:
         counts[config.synthesis.graded] = config.synthesis.graded_count
     for k, (name, count) in enumerate(counts.items()):
         progress("synthetic NG", k, len(counts), f"making and scoring {name}")
-        with clock(name):
-            sets[name], facts[name], made = _one_method(name, count, setup, config, folder)
+        try:
+            with clock(name):
+                sets[name], facts[name], made = _one_method(name, count, setup, config, folder)
+        except SynthesisError as error:
+            if name == config.synthesis.primary:  # nothing else can stand in for what the rules were told to use
+                raise
+            failed[name] = str(error)
+            continue
         if name != config.synthesis.graded:  # graded ones are meant to be missed in part
             with clock("quality control"):
                 verdicts = inspect(made, sets[name].patch_scores)
@@ -150,8 +159,9 @@ def synthesize(
         projection=projection,
         meta={
             "methods": facts,
+            "failed": failed,
             "primary": config.synthesis.primary,
-            "graded": config.synthesis.graded,
+            "graded": config.synthesis.graded if config.synthesis.graded in sets else "",
             "seed": config.seed,
             "ruler": ruler,
             "seconds": clock.seconds,

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from PIL import Image
 import cli
 from ias_core.errors import SynthesisError
 from ias_core.folders import scan_folder
-from pages.services import dataset, synth
+from ias_core.synthesis.base import synthesizers
+from pages.services import dataset, synth, synthesis
 from pages.services.artifacts import SYNTHESIS, load_result
 from pages.services.contact_sheet import RIM, with_rim
+from pages.services.detection import current_detector
+from pages.services.progress import silent
 from tests.app import small_run
+from tests.core.small import pictures
 
 METHODS = ("cutout", "graded-spot", "glass-las-own")
 N = 3
@@ -171,3 +176,34 @@ def test_the_rim_lies_outside_the_mask():
     drawn = with_rim(np.zeros((9, 9, 3), np.float32), mask)
     around = (drawn == RIM).all(2)
     assert around.sum() == 16 and not (around & mask).any()
+
+
+class Blind:
+    """A method that makes nothing on this product."""
+
+    has_size = False
+
+    def __call__(self, images, **asked):
+        raise SynthesisError("blind: 20 draws made no visible defect")
+
+
+def test_a_method_that_fails_in_a_run_is_left_out_with_its_reason(built, tmp_path, monkeypatch):
+    ws = small_run.copy_of(built, tmp_path / "ws")
+    config = small_run.CONFIG
+    detector = current_detector(ws, config)
+    monkeypatch.setitem(synthesizers._entries, "blind", Blind)
+    beside = replace(config, synthesis=replace(config.synthesis, methods=("glass-las-own", "blind"), graded=""))
+    result = synthesis.synthesize(ws, detector, beside, silent)
+    assert list(result.sets) == ["glass-las-own"] and "blind: 20 draws" in result.meta["failed"]["blind"]
+    alone = replace(config, synthesis=replace(config.synthesis, methods=("blind",), primary="blind"))
+    with pytest.raises(SynthesisError, match="blind"):
+        synthesis.synthesize(ws, detector, alone, silent)
+
+
+def test_a_part_that_offers_no_place_hands_on_to_the_next():
+    """CutOut on black is no defect: the black picture is passed over."""
+    images = np.stack([np.zeros((64, 64, 3), np.float32), pictures(1, 64)[0]])
+    made = synthesizers["cutout"]()(images, count=3, seed=0)
+    assert made.parents.tolist() == [1, 1, 1]
+    with pytest.raises(SynthesisError, match="cutout: 20 draws"):
+        synthesizers["cutout"]()(images[:1], count=1, seed=0)

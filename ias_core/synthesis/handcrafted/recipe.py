@@ -21,6 +21,7 @@ LEAST_SIDE_PX = 32
 LEAST_AREA_PX = 4
 LEAST_CHANGE = 2 * GREY_LEVEL  # mean over the mask
 _TRIES = 20
+_PARENTS = 5  # OK images that are tried before a defect is given up: one part may offer it no place
 _CLOSING = np.ones((5, 5), np.uint8)
 
 
@@ -131,16 +132,23 @@ class HandCrafted:
 
             textures = MadeTextures()
         grey = is_grey(images)
-        parents = np.arange(count) % len(images)
+        parents = np.empty(count, int)
         out = np.empty((count, side, side, 3), np.float32)
         masks = np.empty((count, side, side), bool)
         severities = np.empty(count, np.float32)
         names, settings = [], []
         for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
             rng = np.random.default_rng(child)
-            foreground = None if foregrounds is None else foregrounds[parents[i]]
-            scene = Scene(images, int(parents[i]), foreground, size_px, textures)
-            out[i], masks[i], severities[i], found = self._visible(scene, severity, rng, grey)
+            for k in range(most := min(_PARENTS, len(images))):
+                parents[i] = (i + k) % len(images)
+                foreground = None if foregrounds is None else foregrounds[parents[i]]
+                scene = Scene(images, int(parents[i]), foreground, size_px, textures)
+                try:
+                    out[i], masks[i], severities[i], found = self._visible(scene, severity, rng, grey)
+                    break
+                except SynthesisError:
+                    if k == most - 1:
+                        raise
             names.append(found.texture)
             settings.append(found.settings)
         return SyntheticDefects(out, masks, parents, self.name, severities, tuple(names), seed, tuple(settings))
