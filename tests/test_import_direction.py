@@ -17,7 +17,7 @@ FORBIDDEN = {
 }
 # only these files may import these modules
 ONLY = {
-    "anomalib": ("ias_core/patchcore/",),
+    "anomalib": ("ias_core/patchcore/", "ias_core/discriminators/"),
     "st.session_state": ("pages/ui/state.py",),
     "st.cache_data": ("pages/ui/cached.py",),
     "st.cache_resource": ("pages/ui/cached.py",),
