@@ -30,6 +30,7 @@ RUNNERS: Mapping[str, str] = {
     "score": "pages.services.detection:score_job",
     "synthesis": "pages.services.synthesis:run_job",
     "seeds": "pages.services.seeds:run_job",
+    "opinion": "pages.services.opinion:run_job",
 }
 
 _POLL_S = 0.25

@@ -23,9 +23,11 @@ from pages.services.artifacts import (
     load_result,
 )
 from pages.services.contact_sheet import with_rim
+from pages.services.decision import current_decision
 from pages.services.foreground import part_masks_of
 from pages.services.ledger import ImageRecord
 from pages.services.measured_ng import MeasuredNg, measured_ng
+from pages.services.opinion import Judgements, judgements, stored
 from pages.services.pictures import read_at_size
 from pages.services.preview import preview as preview_of
 from pages.services.thresholds import ThresholdTable, evidence_of, threshold_table
@@ -120,6 +122,35 @@ def trust(
         table(detector, synthesis, config, ng),
         detector,
         synthesis,
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing the second opinion...")
+def _opinions(
+    root: str,
+    detector_folder: str,
+    opinion_folder: str,
+    decision: str,
+    config: str,
+    ng: tuple[str, ...],
+    _detector: Any,
+) -> Judgements:
+    asked = settings.from_dict(settings.RunConfig, json.loads(config))
+    return judgements(_workspace(root), _detector, asked, set(ng))
+
+
+def opinions(ws: Workspace, detector: DetectorResult, config: settings.RunConfig, ng: set[str]) -> Judgements:
+    """Second opinions beside the detector; ``ng`` are the real NG in view."""
+    asked = json.dumps(settings.to_dict(config), sort_keys=True)
+    decision = current_decision(ws)
+    return _opinions(
+        str(ws.root),
+        str(detector.folder),
+        stored(ws),
+        decision.digest if decision else "",
+        asked,
+        tuple(sorted(ng)),
+        detector,
     )
 
 

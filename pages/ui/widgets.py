@@ -23,6 +23,7 @@ _JOB_TITLES = {
     "synthesis": "Making synthetic NG",
     "score": "Scoring the added NG",
     "seeds": "Varying the seed of the coreset",
+    "opinion": "Training the second opinion",
 }
 
 
