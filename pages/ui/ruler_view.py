@@ -67,7 +67,7 @@ def _chart(ruler: Ruler, threshold: float, result: SynthesisResult) -> None:
     factor = _factor(ruler)
     recall = shift_recall(ruler.scores, threshold)
     found = smallest_shift_found(ruler.scores, ruler.dial, threshold)
-    marks, axis = {}, f"{ruler.quantity}, %"
+    marks, axis = {}, ruler.quantity
     if ruler.unit == _R:
         axis = f"{ruler.quantity} in R, the median patch score of good parts ({result.meta['ruler']['scale']:.1f})"
         marks = {

@@ -75,7 +75,7 @@ class DsrCodebook(FeatureSynthesizer):
     dial = (0.0, 0.2, 0.5, 1.0)
     shown = (0.2, 0.5, 1.0)
     unit = "%"
-    quantity = "codes that may be drawn, nearest first, of all codes"
+    quantity = "codes that may be drawn, nearest first, % of all codes"
     meaning = (
         "Each patch becomes a piece of foreign surface out of the most similar ones: up to which share of the codes, "
         "in order of similarity. The nearest 5 % are left out. A rank, not a distance: even the smallest is a jump."

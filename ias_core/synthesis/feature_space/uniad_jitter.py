@@ -26,7 +26,7 @@ class UniadJitter(FeatureSynthesizer):
     dial = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
     shown = (0.2, 0.4, 1.0)
     unit = "%"
-    quantity = "size of the noise, of the feature's own length"
+    quantity = "size of the noise, % of the feature's own length"
     meaning = "Length of Gaussian noise on each patch, as a share of the length of the patch's own feature."
 
     def draw(self, cells: int, d: int, rng: np.random.Generator) -> np.ndarray:

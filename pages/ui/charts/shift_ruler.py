@@ -106,7 +106,7 @@ def ruler(
     }
     title = f"Smallest feature shift found at threshold {number(threshold)}"
     subtitle = "A ruler for the detector, computed in feature space: not evidence about real defects"
-    return figure(traces, layout, title, subtitle, height=500 if marks else 440, top=84, legend_rows=2 if marks else 1)
+    return figure(traces, layout, title, subtitle, height=500 if marks else 440, top=84, legend_rows=2)
 
 
 def _apart(marks: Mapping[str, float], gap: float) -> list[tuple[str, float]]:
