@@ -28,7 +28,7 @@ from ias_core.patchcore.memory_bank import MemoryBank, Preprocessing, build_bank
 from ias_core.patchcore.scoring import Scorer
 from ias_core.torchvision_operators import ensure_torchvision
 from tests.bench_line import Line, seconds
-from tests.bench_synthesis import synthesis_lines
+from tests.bench_synthesis import ruler_lines, synthesis_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 N_IMAGES, SIZE = 100, 224
@@ -463,6 +463,7 @@ def main(arguments: list[str] | None = None) -> int:
         "demo": demo_lines,
         "coreset": lambda: coreset_lines(features, full=asked.full),
         "synthesis": synthesis_lines,
+        "feature-space": lambda: ruler_lines(features),
         "leave-one-out": lambda: leave_one_out_lines(features),
     }
     parser.add_argument("--only", nargs="+", choices=list(parts))

@@ -69,3 +69,41 @@ def synthesis_lines() -> Iterator[Line]:
             ours >= target if target else None,
             f"{COUNT} pictures of {SIDE_PX} px, mask and rounding included, one thread",
         )
+
+
+def ruler_lines(features: Callable[[], torch.Tensor]) -> Iterator[Line]:
+    """Feature-space methods on 50 images, the bank being there: every region and dial value, scores included."""
+    import ias_core.synthesis.feature_space  # noqa: F401  registers the methods
+    from ias_core.backbones import load_backbone
+    from ias_core.features import PatchFeatures
+    from ias_core.patchcore.memory_bank import Preprocessing, build_bank
+    from ias_core.patchcore.scoring import Scorer
+    from ias_core.synthesis.feature_space.base import OkReference, feature_synthesizers
+    from ias_core.synthesis.feature_space.dsr_codebook import codebook
+    from ias_core.synthesis.made_textures import MadeTextures
+
+    cpu, half = torch.device("cpu"), len(features()) // 2
+    bank = build_bank(
+        list(features()[:half]),
+        [f"{i:03d}" for i in range(half)],
+        ratio=0.02,
+        preprocessing=Preprocessing("bench", "", (), 224),
+        generator=torch.Generator().manual_seed(0),
+    )
+    others = features()[half:]
+    d0 = Scorer(bank, cpu)(others).patch_scores
+    textures = MadeTextures()
+    foreign = PatchFeatures(load_backbone(), cpu)([textures(224, np.random.default_rng(i))[0] for i in range(8)])
+    reference = OkReference.of(others, d0, bank.features, foreign=codebook(foreign, 0))
+    for name in feature_synthesizers:
+        method = feature_synthesizers[name]()
+        took, made = seconds(lambda method=method: method(others, d0, reference, seed=0), repeats=2)
+        yield Line(
+            f"feature space: {name}",
+            f"{took:.2f} s",
+            "",
+            "",
+            "<= 1 s",
+            took <= 1,
+            f"{len(others)} images, {len(made.regions)} regions, {len(made.dial)} dial values, {made.n_cells} patches",
+        )
