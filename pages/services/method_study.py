@@ -153,8 +153,8 @@ def table(study: Study) -> str:
         f"{n * study.facts['splits_per_bank']} splits, memory banks: {n}; two figures in a column span them. Half of",
         "the good parts outside the bank and a method's synthetic NG set its Youden threshold; the other half and",
         "half of the real NG judge it. Real AUROC is the detector's and the same for every method. Regret: (FPR +",
-        "missed) / 2 above that of the best threshold on the same judging parts. One product only: not a ranking of",
-        "methods.",
+        "missed) / 2 above that of the best threshold on the same judging parts. Feature-space methods set none: their",
+        "scores repeat the shift they were given. One product only: not a ranking of methods.",
     ]
     return "\n".join(lines)
 

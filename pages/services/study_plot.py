@@ -103,7 +103,6 @@ def plot_methods(rows: Sequence[MethodStudy], path: Path, *, backbone: str) -> P
         )
     left.set_xlabel("AUROC against good parts outside the bank")
     left.legend(loc="lower left", fontsize=9)
-    left.set_yticks(range(1, len(rows) + 1), [row.method for row in rows])
     boxes = right.boxplot(
         [100 * row.regret for row in rows],
         orientation="horizontal",
@@ -115,6 +114,7 @@ def plot_methods(rows: Sequence[MethodStudy], path: Path, *, backbone: str) -> P
         box.set(facecolor=_SYNTHETIC, alpha=0.55, hatch="///")
     for middle in boxes["medians"]:
         middle.set(color="black", linewidth=2)
+    left.set_yticks(range(1, len(rows) + 1), [row.method for row in rows])  # after the boxes, which set their own
     right.set_xlabel("regret of the Youden threshold: balanced error above the best one, points")
     right.set_xlim(left=0)
     for axis in (left, right):
