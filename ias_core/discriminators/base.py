@@ -88,6 +88,7 @@ class Trained:
 
     method : str
     epochs, steps, n_images : int   what it was trained for, and on how many pictures
+    losses : tuple of float         mean training loss of each epoch, in the method's own unit
     seconds : float
     notes : sentences
     """
@@ -96,6 +97,7 @@ class Trained:
     epochs: int
     steps: int
     n_images: int
+    losses: tuple[float, ...]
     seconds: float
     notes: tuple[str, ...]
     network: Network = field(repr=False)
@@ -229,16 +231,21 @@ class FeatureDiscriminator:
             network = self.network(data).to(device)
         optimizers = network.optimizers()
         network.train()
+        losses = []
         for epoch in range(epochs):
             network.new_epoch(epoch)
+            of_epoch = []
             for batch in data.batches(self.images_per_step, self.patches_per_image):
                 for optimizer in optimizers:
                     optimizer.zero_grad(set_to_none=True)
-                network.loss(batch).backward()
+                loss = network.loss(batch)
+                loss.backward()
                 for optimizer in optimizers:
                     optimizer.step()
+                of_epoch.append(float(loss.detach()))
                 done += 1
                 tick()
+            losses.append(float(np.mean(of_epoch)))
         network.eval()
         network.finish(data)
         return Trained(
@@ -246,6 +253,7 @@ class FeatureDiscriminator:
             epochs=epochs,
             steps=total,
             n_images=len(features),
+            losses=tuple(losses),
             seconds=time.perf_counter() - start,
             notes=tuple(network.notes),
             network=network,

@@ -22,6 +22,7 @@ from ias_core.errors import FeatureError
 
 _MOMENTUM = 0.1
 _COLLAPSED = 1e-3  # of the first r
+_ROUNDING = 1e-5  # of a patch's length: a patch this near to its centre lies on it
 _TICK_EVERY = 256
 
 
@@ -70,16 +71,19 @@ class PbasNetwork(Network):
     def loss(self, batch: Batch) -> torch.Tensor:
         u = self.adaptor(batch.features.flatten(0, 1))
         d = u - nearest_by_cosine(u.detach(), self.centres)
-        away = d.detach().norm(dim=1) > 0
+        away = d.detach().norm(dim=1) > _ROUNDING * u.detach().norm(dim=1)
         self.n_dropped += int((~away).sum())
+        if not away.any():
+            raise FeatureError("pbas: the good parts are copies of each other: add pictures of other parts")
         u, d = u[away], d[away]
         g, radius = pushed(u, d, self.config.push)
-        self._check(float(radius.detach()))
+        self.check_radius(float(radius.detach()))
         logits = logits_of(self.discriminator, torch.cat([u, g]))
         labels = torch.cat([torch.zeros_like(logits[: len(u)]), torch.ones_like(logits[len(u) :])])
         return radius + 2 * F.binary_cross_entropy_with_logits(logits, labels)  # twice: the published is a sum of means
 
-    def _check(self, r: float) -> None:
+    def check_radius(self, r: float) -> None:
+        """The compactness loss alone is best when all patches are one: then nothing is learned."""
         if self.first_radius is None:
             self.first_radius = r
         if not r > _COLLAPSED * self.first_radius:

@@ -8,7 +8,8 @@ sigmoid, which orders images alike until it saturates. Real NG never join the tr
 
 Ours: the noise has length 0.588 r0 (``training.patch_scale``). Features at hand lie on the grid of the finest layer;
 the published maps are twice as fine, resized before pooling. To resize them now would add no detail and take four times
-as long, so ``upscale`` is 1.
+as long, so ``upscale`` is 1. A step takes a window of each map, as the other methods take a few patches: a batch then
+holds many images for the time of few, without which its batch norms see little but the images of the moment.
 """
 
 from collections.abc import Sequence
@@ -34,14 +35,13 @@ _RATE, _AT = 0.4, (0.8, 0.9)  # the learning rate falls to this share at these s
 class SuperSimpleNet(FeatureDiscriminator):
     """Noise in regions, scores for map and image.  Inputs: good parts.
 
-    steps, images_per_step : 1,200 steps of 2 images, since maps are whole and the heads convolve; published batch 32
+    window : side of the window that a step takes of each map, as a share of the map's; 1 takes the whole map
     threshold : of the Perlin field; published 0.2 (MVTec AD) and 0.6 (VisA)
     upscale : how much finer the map becomes before the heads; published 2
     """
 
-    steps: int = field(default=1200, metadata={"min": 1, "max": 100_000})
-    images_per_step: int = field(default=2, metadata={"min": 2, "max": 64})
     patches_per_image: int = field(default=0, metadata={"min": 0, "max": 0})
+    window: float = field(default=0.5, metadata={"min": 0.25, "max": 1.0})
     threshold: float = field(default=0.2, metadata={"min": 0.0, "max": 0.9})
     upscale: int = field(default=1, metadata={"min": 1, "max": 2})
 
@@ -57,7 +57,7 @@ class SuperSimpleNetNetwork(Network):
     def __init__(self, config: SuperSimpleNet, data: TrainingSet) -> None:
         super().__init__()
         self.data = data
-        self.upscale = config.upscale
+        self.config = config
         self.adaptor, self.heads = supersimplenet_heads(data.width)
         self.criterion = supersimplenet_loss()
         self.generator = region_noise(NOISE_LENGTH * patch_scale(data) / data.width**0.5, config.threshold)
@@ -77,7 +77,7 @@ class SuperSimpleNetNetwork(Network):
             self.schedule.step()
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        maps = self._maps(batch.features.unflatten(1, self.data.features.shape[1:3]))
+        maps = self._windows(self._maps(batch.features.unflatten(1, self.data.features.shape[1:3])))
         n, d, h, w = maps.shape
         with seeded(int(torch.randint(2**31, (1,), generator=self.data.generator))):
             noise, masks, labels = (drawn.to(maps.device) for drawn in draw_regions(self.generator, n, d, (h, w)))
@@ -93,6 +93,15 @@ class SuperSimpleNetNetwork(Network):
     def _maps(self, features: torch.Tensor) -> torch.Tensor:
         """(b, gh, gw, d) to (b, d, h, w)."""
         maps = features.permute(0, 3, 1, 2)
-        if self.upscale == 1:
+        if self.config.upscale == 1:
             return maps.contiguous()
-        return F.interpolate(maps, scale_factor=self.upscale, mode="bilinear", align_corners=True)
+        return F.interpolate(maps, scale_factor=self.config.upscale, mode="bilinear", align_corners=True)
+
+    def _windows(self, maps: torch.Tensor) -> torch.Tensor:
+        """(b, d, h, w) to (b, d, h', w'), one drawn window of each."""
+        h, w = (max(1, round(self.config.window * side)) for side in maps.shape[2:])
+        free = torch.tensor([maps.shape[2] - h + 1, maps.shape[3] - w + 1])
+        starts = (torch.rand(len(maps), 2, generator=self.data.generator) * free).long().tolist()
+        return torch.stack(
+            [map_[:, top : top + h, left : left + w] for map_, (top, left) in zip(maps, starts, strict=True)]
+        )

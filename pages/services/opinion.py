@@ -59,7 +59,7 @@ class Opinion:
     method : str
     scores : set -> (n,) float32   logits, higher = more anomalous
     ids : set -> n strings         sha256
-    facts : JSON-ready: epochs, steps, n_images, seconds, notes
+    facts : JSON-ready: epochs, steps, n_images, losses, seconds, notes
     """
 
     method: str
@@ -411,6 +411,7 @@ def _keep(
             "epochs": opinion.epochs,
             "steps": opinion.steps,
             "n_images": opinion.n_images,
+            "losses": list(opinion.losses),
             "seconds": round(opinion.seconds, 1),
             "notes": list(opinion.notes),
             "ids": {key: [record.sha256 for record in records] for key, records in known.items()},
