@@ -17,7 +17,9 @@ def main() -> int:
         print("python -m tests: pip could not install the requirements; its message is above", file=sys.stderr)
         return code
     print(f"browser: {ensure_browser()}", flush=True)
-    return subprocess.call([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT)
+    # One file's tests stay in one process: they share what is slow to build.
+    at_once = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope"]
+    return subprocess.call([sys.executable, "-m", "pytest", *at_once, *sys.argv[1:]], cwd=ROOT)
 
 
 if __name__ == "__main__":
