@@ -12,7 +12,7 @@ from pages.services.ledger import Ledger
 from pages.services.pictures import read_at_size
 from pages.services.settings import RunConfig, to_dict
 from pages.services.steps import load_config, save_config
-from pages.ui import cached, charts, frame, widgets
+from pages.ui import cached, charts, frame, opinion_view, widgets
 
 OTHER = "another timm backbone"
 DEVICES = {"auto": "the best there is", "cuda": "CUDA GPU", "mps": "Apple GPU (MPS)", "cpu": "CPU"}
@@ -202,3 +202,4 @@ with st.expander("How was this computed"):
             )
         }
     )
+opinion_view.show(ws, result, config, records, ready=steps["detector"].state == "done")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import torch
 
     from ias_core.discriminators import LocalAnomalies, Trained
+    from ias_core.discriminators.base import FeatureDiscriminator
 
 OPINION = "opinion"
 SETS = ("calibration", "check", "ng")
@@ -190,6 +191,13 @@ def stored(ws: Workspace) -> str:
     return pointer["folder"] if pointer else ""
 
 
+def method_of(name: str) -> FeatureDiscriminator:
+    """A method as published, but for what its module says of itself."""
+    from ias_core.discriminators import discriminators
+
+    return discriminators[name]()
+
+
 def estimate_s(detector: DetectorResult, methods: Sequence[str]) -> float:
     """About how long a run takes on two idle cores: reading all pictures again, and training."""
     took = detector.meta["seconds"]
@@ -327,7 +335,6 @@ def _trained(
     progress: Progress,
 ) -> dict[str, Trained]:
     from ias_core.devices import or_on_cpu
-    from ias_core.discriminators import discriminators
 
     features = detection.patch_features(records, source, progress)
     las = _las(records, source, features.shape[1:3], seed, progress) if set(methods) & set(_FROM_LAS) else None
@@ -338,8 +345,9 @@ def _trained(
             progress(f"train {name}", done, total, f"training {name}, step")
 
         def fit(device: torch.device, name: str = name, show: Any = show) -> Trained:
-            method = discriminators[name]()
-            return method(features, seed=seed, device=device, on_step=show, las=las if name in _FROM_LAS else None)
+            return method_of(name)(
+                features, seed=seed, device=device, on_step=show, las=las if name in _FROM_LAS else None
+            )
 
         one, notice = or_on_cpu(fit, source.device, doing=f"training {name}")
         trained[name] = replace(one, notes=(*one.notes, notice)) if notice else one
@@ -436,6 +444,4 @@ def _stored(ws: Workspace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _digest(detector: DetectorResult, config: settings.RunConfig, name: str) -> str:
     """Everything a discriminator's scores depend on; the detector's digest holds pictures, roles and backbone."""
-    from ias_core.discriminators import discriminators
-
-    return digest_of(detector.digest, config.seed, name, asdict(discriminators[name]()))
+    return digest_of(detector.digest, config.seed, name, asdict(method_of(name)))
