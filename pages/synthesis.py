@@ -38,26 +38,26 @@ if result is None or detector is None:
 for why in result.meta.get("failed", {}).values():
     st.warning(f"Left out: {why}.")
 table = cached.table(detector, result, config, free_ng(ws))
-size = detector.meta["input_size"]
-scale = widgets.colour_scale(detector.sets["bank"].patch_scores)
-
-st.subheader("Pictures")
-synthetic_gallery.show(detector, result, {name: area for name, (area, _) in table.synthetic_roc.items()})
-st.subheader("Quality control")
-quality_view.show(ws, detector, result, config, running=running)
-
-st.subheader("How large a feature shift would be found?")
-decision = current_decision(ws)
-threshold = decision.value if decision and decision.detector == detector.digest else table.recommendation.choice.value
-ruler_view.show(result, threshold, scale=scale, size=size)
+pictures, quality, shifts = st.tabs(["Pictures", "Quality control", "How large a feature shift would be found?"])
+with pictures:
+    synthetic_gallery.show(detector, result, {name: area for name, (area, _) in table.synthetic_roc.items()})
+with quality:
+    quality_view.show(ws, detector, result, config, running=running)
+with shifts:
+    decision = current_decision(ws)
+    fixed = decision is not None and decision.detector == detector.digest
+    ruler_view.show(
+        result,
+        decision.value if fixed else table.recommendation.choice.value,
+        scale=widgets.colour_scale(detector.sets["bank"].patch_scores),
+        size=detector.meta["input_size"],
+    )
 with st.expander("How was this computed"):
     st.markdown(
-        "Local synthesis (LAS): x (1 - m) + m [(1 - beta) x' + beta x] inside a Perlin mask, beta ~ N(0.5, "
-        "0.1) clipped to "
-        "[0.2, 0.8] (GLASS, ECCV 2024). The pictures run through the production detector like any part. "
-        "Foreign textures "
-        "are made here (noise, stripes, checks, flat colour); the published code uses the DTD textures, "
-        "which cannot be shipped."
+        "Each picture is a calibration OK picture with one defect in it, made by the method's published recipe where "
+        "its dials are left open; it runs through the production detector like any part. The table *All methods of the "
+        "field* above names the papers. Foreign textures come from your folder, else they are made here: the published "
+        "codes use the DTD textures, which cannot be shipped."
     )
     st.json(
         {

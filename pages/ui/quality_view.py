@@ -139,13 +139,19 @@ def _effects(detector: DetectorResult, result: SynthesisResult, config: RunConfi
 
 def _row(effect: Effect, *, in_force: bool) -> dict[str, Any]:
     names = ", ".join(TITLES[name].lower() for name in effect.filters) or "none"
-    area, caught = effect.area, effect.caught
-    caught = widgets.caught_sentence(effect.caught, "synthetic NG") if effect.caught else "-"
+    area = effect.area
     return {
         "filters": f"{names} (in force)" if in_force else names,
         "count": f"{effect.kept} of {effect.made}",
         "AUROC (95 %)": f"{area.auroc:.3f} ({area.low:.3f} to {area.high:.3f})" if area else "-",
         "Youden threshold": effect.youden,
         "recommended threshold": effect.recommended,
-        "synthetic NG caught there": caught if effect.kept else "none left",
+        "caught there (95 %)": _caught(effect),
     }
+
+
+def _caught(effect: Effect) -> str:
+    if not effect.kept:
+        return "none left"
+    caught = effect.caught
+    return f"{caught.k} of {caught.n} (at least {widgets.percent(caught.low)})" if caught else "-"
