@@ -10,16 +10,8 @@ from pages.services.opinion import Disagreement, Judged, estimate_s
 from pages.services.settings import RunConfig, to_dict
 from pages.services.verification import basis_of, free_ng, note_seen, seen_ng
 from pages.services.workspace import Workspace
-from pages.ui import cached, widgets
+from pages.ui import cached, widgets, words
 
-TITLES = {
-    "simplenet": "SimpleNet",
-    "pbas": "PBAS",
-    "cras": "CRAS",
-    "glass-manifold": "GLASS, manifold",
-    "glass-hypersphere": "GLASS, hypersphere",
-    "supersimplenet": "SuperSimpleNet",
-}
 HELP = {
     "simplenet": "Learns to tell features of good parts from the same features with noise",
     "pbas": "Learns to tell features of good parts from features pushed away from their centre",
@@ -28,6 +20,7 @@ HELP = {
     "glass-hypersphere": "The same around the centre of each place; for parts that always lie alike",
     "supersimplenet": "Noise in regions; a second network head judges the whole picture",
 }
+TITLES = {name: words.method(name) for name in HELP}
 _FIRST = ("simplenet", "pbas", "cras")
 _SHOWN = 12
 _COLUMNS = 6
