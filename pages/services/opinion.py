@@ -39,14 +39,15 @@ if TYPE_CHECKING:
 OPINION = "opinion"
 SETS = ("calibration", "check", "ng")
 
-# Seconds of training on two idle cores with 152 numbers a patch; they grow with that width.
+# Seconds of training on one core of a server (AMD EPYC, with others at work), for 152 numbers a patch. The number of
+# steps is fixed, so more good parts take no longer; a wider patch does.
 SECONDS = {
-    "cras": 30.0,
-    "glass-hypersphere": 75.0,
-    "glass-manifold": 75.0,
-    "pbas": 45.0,
-    "simplenet": 45.0,
-    "supersimplenet": 150.0,
+    "cras": 50.0,
+    "glass-hypersphere": 132.0,
+    "glass-manifold": 146.0,
+    "pbas": 79.0,
+    "simplenet": 64.0,
+    "supersimplenet": 524.0,
 }
 _MEASURED_WIDTH = 152
 _FROM_LAS = ("glass-hypersphere", "glass-manifold")
@@ -199,7 +200,7 @@ def method_of(name: str) -> FeatureDiscriminator:
 
 
 def estimate_s(detector: DetectorResult, methods: Sequence[str]) -> float:
-    """About how long a run takes on two idle cores: reading all pictures again, and training."""
+    """About how long a run takes on one idle core: reading all pictures again, and training."""
     took = detector.meta["seconds"]
     bank = took.get("features", 0.0)
     reading = bank + took.get("scoring", 0.0) + (bank if set(methods) & set(_FROM_LAS) else 0.0)

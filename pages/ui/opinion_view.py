@@ -79,10 +79,10 @@ def _start(ws: Workspace, detector: DetectorResult, config: RunConfig, *, ready:
     running = any(job.kind == "opinion" for job in jobs.active(ws))
     takes = max(1, round(estimate_s(detector, methods) / 60))
     if st.button(
-        f"Train and score (about {takes} min on two free cores)" if methods else "Train and score",
+        f"Train and score (about {takes} min on one free core)" if methods else "Train and score",
         disabled=running or not ready or not methods,
         key="opinion",
-        help="Longer on a busy machine, shorter with a GPU. Each trains for a number of steps fixed beforehand and is "
+        help="Shorter on several cores or with a GPU. Each trains for a number of steps fixed beforehand and is "
         "kept as it is at the end: none is picked by how it does on check OK or real NG",
     ):
         widgets.start_job(ws, "opinion", {"settings": to_dict(config), "methods": methods})
