@@ -17,8 +17,9 @@ def main() -> int:
         print("python -m tests: pip could not install the requirements; its message is above", file=sys.stderr)
         return code
     print(f"browser: {ensure_browser()}", flush=True)
-    # One file's tests stay in one process: they share what is slow to build.
-    at_once = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope"]
+    # One file's tests stay in one process: they share what is slow to build. Files keep their order, else the longest
+    # test, alone in its file, would start last.
+    at_once = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
     return subprocess.call([sys.executable, "-m", "pytest", *at_once, *sys.argv[1:]], cwd=ROOT)
 
 

@@ -35,10 +35,14 @@ def shoot(page, name: str, *, tab: str | None = None) -> None:
     page.wait_for_timeout(2500)
     picture = page.screenshot() if tab is None else page.locator("[role=tabpanel]:visible").screenshot()
     page.set_viewport_size({"width": 1440, "height": 900})
-    folder = os.environ.get("IAS_SCREENSHOTS")
-    if folder:
-        Path(folder, f"{name}.png").write_bytes(picture)
+    if path := screenshot_path(name):
+        path.write_bytes(picture)
     assert page.get_by_test_id("stException").count() == 0, f"an exception is shown on {name}"
+
+
+def screenshot_path(name: str) -> Path | None:
+    folder = os.environ.get("IAS_SCREENSHOTS")
+    return Path(folder, f"{name}.png") if folder else None
 
 
 def open_step(page, title: str) -> None:
@@ -93,6 +97,14 @@ def test_demo_from_data_to_signed_record(tmp_path):
             open_step(page, title)
             page.wait_for_timeout(1500)
             shoot(page, name)
+            if name == "synthesis":
+                page.get_by_text("What is made: methods").click()
+                page.get_by_role("tab", name="Methods", exact=True).wait_for()
+                page.wait_for_timeout(1500)
+                page.locator("[data-testid=stExpander]").first.screenshot(path=screenshot_path("methods"))
+                page.get_by_text("What is made: methods").click()
+                shoot(page, "quality", tab="Quality control")
+                shoot(page, "rulers", tab="How large a feature shift would be found?")
 
         # every rule has a card; the range and the smallest defect found have a chart
         assert page.get_by_text("Evidence T1: synthetic NG").first.is_visible()
