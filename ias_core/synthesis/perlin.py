@@ -10,7 +10,7 @@ from scipy.ndimage import rotate
 
 from ias_core.errors import ShapeError
 
-_MAX_LOG_SCALE = 5
+MAX_LOG_SCALE = 5
 _THRESHOLD = 0.5
 _TRIES = 20
 
@@ -132,10 +132,21 @@ def _places(size: int, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return cell, t.astype(np.float32), (1 - fade).astype(np.float32), fade.astype(np.float32)
 
 
+def padded_side(size: int) -> int:
+    """The next power of two that every scale up to 2^MAX_LOG_SCALE divides.
+
+    Examples
+    --------
+    >>> padded_side(28), padded_side(224), padded_side(256)
+    (32, 256, 256)
+    """
+    return 1 << max(size - 1, 2**MAX_LOG_SCALE - 1).bit_length()
+
+
 def _field(size: int, rng: np.random.Generator) -> np.ndarray:
     """One thresholded, rotated Perlin field, bool (size, size)."""
-    padded = 1 << max(size - 1, 2**_MAX_LOG_SCALE - 1).bit_length()  # a power of two, divisible by every scale
-    scales = tuple(int(2 ** rng.integers(0, _MAX_LOG_SCALE + 1)) for _ in range(2))
+    padded = padded_side(size)
+    scales = tuple(int(2 ** rng.integers(0, MAX_LOG_SCALE + 1)) for _ in range(2))
     noise = perlin_noise(padded, scales, rng)
     noise = rotate(noise, rng.uniform(-90, 90), reshape=False, order=1, mode="constant")
     return noise[:size, :size] > _THRESHOLD

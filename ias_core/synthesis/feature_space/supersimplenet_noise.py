@@ -19,9 +19,8 @@ import torch
 from ias_core.errors import FeatureError, IasError
 from ias_core.synthesis.feature_space.base import Cells, FeatureSynthesizer, OkReference, feature_synthesizers
 from ias_core.synthesis.feature_space.simplenet_jitter import gaussian
-from ias_core.synthesis.perlin import perlin_noise
+from ias_core.synthesis.perlin import MAX_LOG_SCALE, padded_side, perlin_noise
 
-_MAX_LOG_SCALE = 5
 _TRIES = 20
 
 
@@ -49,9 +48,9 @@ class SuperSimpleNetNoise(FeatureSynthesizer):
             20 fields in a row without a cell above the threshold.
         """
         gh, gw = grid
-        padded = 1 << max(max(grid) - 1, 2**_MAX_LOG_SCALE - 1).bit_length()
+        padded = padded_side(max(grid))
         for _ in range(_TRIES):
-            scales = tuple(int(2 ** rng.integers(0, _MAX_LOG_SCALE + 1)) for _ in range(2))
+            scales = tuple(int(2 ** rng.integers(0, MAX_LOG_SCALE + 1)) for _ in range(2))
             noise = cv2.resize(perlin_noise(padded, scales, rng), (gw, gh), interpolation=cv2.INTER_LINEAR)
             cells = np.flatnonzero(noise > self.threshold)
             if len(cells):

@@ -46,7 +46,7 @@ class CutPaste(HandCrafted):
         area = rng.uniform(self.area_min, self.area_max) * side**2
         aspect = float(np.exp(rng.uniform(np.log(self.aspect_min), np.log(self.aspect_max))))
         if scene.size_px is not None:
-            area = np.pi * scene.size_px**2 / 4
+            area = scene.asked_area_px
         # a side that the picture cuts off, or that rounding changes, is made up for by the other one
         width = min(side, max(1, round(np.sqrt(area * aspect)), round(area / side)))
         height = min(side, max(1, round(area / width)))

@@ -56,31 +56,12 @@ def turned(strip: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
     return colour, np.clip(alpha, 0, 1)
 
 
-def source(scene: Scene, height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, int, int]:
-    """A random strip of the picture, and the row and column of its upper left corner.
-
-    Raises
-    ------
-    Void
-        The picture is smaller than the strip.
-    """
-    if max(height, width) > scene.side:
-        raise Void(f"a strip of {height} x {width} px is larger than the picture")
-    top, left = (int(rng.integers(scene.side - extent + 1)) for extent in (height, width))
-    return scene.picture[top : top + height, left : left + width], top, left
-
-
-@synthesizers.register("cutpaste-scar")
 @dataclass(frozen=True, slots=True)
-class CutPasteScar(HandCrafted):
-    """A rotated strip of the picture at another place.  Family: hand-crafted, self-contained.  Space: image.
-
-    The severity is the opacity, 1 as published. Pixels that the strip covers by half or less stay as they are. An
-    asked size keeps the drawn ratio of the sides; a strip is never narrower than 1 px.
+class Strip(HandCrafted):
+    """A strip of the picture, cut out and turned: what the original and ASBench's variant share.
 
     width_*_px, length_*_px : sides of the strip at 256 px; the length is upright before it is turned
     angle_deg : the largest turn to either side
-    jitter : of the strip's colours, see ``jitter_colour``
     """
 
     width_min_px: float = field(default=2.0, metadata={"min": 1.0, "max": 64.0})
@@ -88,24 +69,60 @@ class CutPasteScar(HandCrafted):
     length_min_px: float = field(default=10.0, metadata={"min": 1.0, "max": 128.0})
     length_max_px: float = field(default=25.0, metadata={"min": 1.0, "max": 128.0})
     angle_deg: float = field(default=45.0, metadata={"min": 0.0, "max": 180.0})
-    jitter: float = field(default=0.1, metadata={"min": 0.0, "max": 0.5})
-
-    name = "cutpaste-scar"
 
     def __post_init__(self) -> None:
         check_range("widths", self.width_min_px, self.width_max_px)
         check_range("lengths", self.length_min_px, self.length_max_px)
 
-    def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
+    def sides(self, scene: Scene, rng: np.random.Generator) -> tuple[float, float]:
+        """Width and length as published, at the size of the picture."""
         width = scene.px(rng.uniform(self.width_min_px, self.width_max_px))
-        length = scene.px(rng.uniform(self.length_min_px, self.length_max_px))
+        return width, scene.px(rng.uniform(self.length_min_px, self.length_max_px))
+
+    def angle(self, rng: np.random.Generator) -> float:
+        """Degrees, counterclockwise."""
+        return float(rng.uniform(-self.angle_deg, self.angle_deg))
+
+    def cut(
+        self, scene: Scene, width: float, length: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, dict[str, int]]:
+        """A random strip of the picture with these sides, rounded to at least 1 px; and its drawn values.
+
+        Raises
+        ------
+        Void
+            The picture is smaller than the strip.
+        """
+        width, height = max(1, round(width)), max(1, round(length))
+        if max(height, width) > scene.side:
+            raise Void(f"a strip of {height} x {width} px is larger than the picture")
+        top, left = (int(rng.integers(scene.side - extent + 1)) for extent in (height, width))
+        drawn = {"width_px": width, "length_px": height, "source_top_px": top, "source_left_px": left}
+        return scene.picture[top : top + height, left : left + width], drawn
+
+
+@synthesizers.register("cutpaste-scar")
+@dataclass(frozen=True, slots=True)
+class CutPasteScar(Strip):
+    """A rotated strip of the picture at another place.  Family: hand-crafted, self-contained.  Space: image.
+
+    The severity is the opacity, 1 as published. Pixels that the strip covers by half or less stay as they are. An
+    asked size keeps the drawn ratio of the sides; a strip is never narrower than 1 px.
+
+    jitter : of the strip's colours, see ``jitter_colour``; the others as of ``Strip``
+    """
+
+    jitter: float = field(default=0.1, metadata={"min": 0.0, "max": 0.5})
+
+    name = "cutpaste-scar"
+
+    def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
+        width, length = self.sides(scene, rng)
         if scene.size_px is not None:
-            area = np.pi * scene.size_px**2 / 4
-            width = max(1, round(np.sqrt(area * width / length)))
-            length = area / width
-        width, length = max(1, round(width)), max(1, round(length))
-        degrees = float(rng.uniform(-self.angle_deg, self.angle_deg))
-        strip, source_top, source_left = source(scene, length, width, rng)
+            width = max(1, round(np.sqrt(scene.asked_area_px * width / length)))
+            length = scene.asked_area_px / width
+        degrees = self.angle(rng)
+        strip, drawn = self.cut(scene, width, length, rng)
         strip, colours = jitter_colour(strip, self.jitter, rng)
         colour, alpha = turned(strip, degrees)
         top, left = corner(scene, *alpha.shape, rng)
@@ -115,14 +132,5 @@ class CutPasteScar(HandCrafted):
         picture[box] = (1 - weight) * picture[box] + weight * colour
         written = np.zeros(picture.shape[:2], bool)
         written[box] = alpha > 0.5
-        settings = {
-            "width_px": width,
-            "length_px": length,
-            "angle_deg": degrees,
-            "source_top_px": source_top,
-            "source_left_px": source_left,
-            "top_px": top,
-            "left_px": left,
-            **colours,
-        }
+        settings = {**drawn, "angle_deg": degrees, "top_px": top, "left_px": left, **colours}
         return Draw(picture, written, f"own image {scene.parent}", settings)

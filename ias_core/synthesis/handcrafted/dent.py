@@ -9,7 +9,7 @@ import numpy as np
 
 from ias_core.synthesis import shapes
 from ias_core.synthesis.base import synthesizers
-from ias_core.synthesis.handcrafted.graded import Graded, each_px, put
+from ias_core.synthesis.handcrafted.graded import Graded, each_px, put, shading
 from ias_core.synthesis.handcrafted.ranges import check_range
 from ias_core.synthesis.handcrafted.recipe import Draw, Scene
 
@@ -32,10 +32,7 @@ class Dent(Graded):
         size_px = each_px(scene, rng.uniform(self.size_min_px, self.size_max_px), 1)
         mask, height = shapes.bump(size_px, rng)
         light = rng.uniform(0, 2 * np.pi)
-        down, across = np.gradient(height)
-        slope = np.cos(light) * across + np.sin(light) * down
-        slope /= max(float(np.abs(slope).max()), 1e-9)
-        (written, dipole), _ = put(scene, rng, mask, slope.astype(np.float32))
+        (written, dipole), _ = put(scene, rng, mask, shading(height, light))
         plain = scene.picture + dipole[..., None] * (0.1 + 0.45 * scene.picture)
         return self.mixed(
             scene, severity, plain, written, "none", {"size_px": size_px, "light_degrees": np.degrees(light)}

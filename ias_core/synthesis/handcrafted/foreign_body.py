@@ -10,7 +10,7 @@ import numpy as np
 
 from ias_core.synthesis import shapes
 from ias_core.synthesis.base import synthesizers
-from ias_core.synthesis.handcrafted.graded import Graded, each_px, is_bright, put
+from ias_core.synthesis.handcrafted.graded import Graded, each_px, is_bright, put, shading
 from ias_core.synthesis.handcrafted.ranges import check_range
 from ias_core.synthesis.handcrafted.recipe import Draw, Scene
 
@@ -67,10 +67,7 @@ class ForeignBody(Graded):
         move = np.float64([[1, 0, shift * np.cos(light)], [0, 1, shift * np.sin(light)]])
         shadow = cv2.GaussianBlur(cv2.warpAffine(body, move, body.shape[::-1]), (0, 0), shift / 2) * (1 - body)
         written = shapes.most_covered(np.maximum(body, 0.5 * shadow), shapes.area_px(size_px))
-        down, across = np.gradient(relief)
-        slope = np.cos(light) * across + np.sin(light) * down
-        slope /= max(float(np.abs(slope).max()), 1e-9)
-        (written, body, shadow, slope), _ = put(scene, rng, written, body, shadow, slope.astype(np.float32))
+        (written, body, shadow, slope), _ = put(scene, rng, written, body, shadow, shading(relief, light))
         body, shadow = np.where(written, body, 0), np.where(written, shadow, 0)
         bright = is_bright(scene.picture, written, polarity)
         if textured and not fibre:

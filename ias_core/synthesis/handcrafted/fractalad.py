@@ -16,6 +16,7 @@ from ias_core.synthesis.handcrafted.jitter import jitter_colour
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
 from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene, Void
+from ias_core.synthesis.handcrafted.turn import turned
 
 JITTERS = ("colours", "brightness and contrast", "two channels")
 _CORE = 0.8  # of each axis: pieces come from there, and go there
@@ -23,6 +24,7 @@ _RIM_PX = 3  # the published label is that much fatter than what was pasted, and
 _FILLS = 0.05, 0.60
 _SYSTEMS = 50  # tries for a fractal that is neither dust nor a block
 _SIZE_TOLERANCE = 0.2  # of the area
+_NEAREST = cv2.INTER_NEAREST  # as Pillow turns
 
 
 @synthesizers.register("fractalad")
@@ -94,14 +96,7 @@ def _fractal(side_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
 def _outline(points: np.ndarray, stamp: np.ndarray, side_px: int, degrees: float) -> np.ndarray:
     """The fractal, where the turned square covers its place."""
     whole = np.ones((side_px, side_px), np.uint8)
-    return rasterised(points, side_px, stamp) & _turned(whole, degrees).astype(bool)
-
-
-def _turned(square: np.ndarray, degrees: float) -> np.ndarray:
-    """Turned about its centre without growing, by the nearest pixel as Pillow does; zero where nothing comes from."""
-    side = len(square)
-    turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, 1)
-    return cv2.warpAffine(square, turn, (side, side), flags=cv2.INTER_NEAREST)
+    return rasterised(points, side_px, stamp) & turned(whole, degrees, interpolation=_NEAREST).astype(bool)
 
 
 def _fatter(mask: np.ndarray, rim_px: int) -> np.ndarray:
@@ -110,7 +105,7 @@ def _fatter(mask: np.ndarray, rim_px: int) -> np.ndarray:
 
 def _side_for(scene: Scene, points: np.ndarray, stamp: np.ndarray, degrees: float, rim_px: int) -> int:
     """Side of the square in which the fractal, with its rim of noise, has the area asked for."""
-    area = np.pi * scene.size_px**2 / 4
+    area = scene.asked_area_px
 
     def written(side_px: int) -> int:
         outline = np.pad(_outline(points, stamp, side_px, degrees), rim_px)
@@ -140,7 +135,7 @@ def _patch(scene: Scene, side_px: int, degrees: float, rng: np.random.Generator)
         for channel, factor in zip(rng.integers(3, size=2), rng.uniform(0, 2, 2), strict=True):  # one may come twice
             patch[..., channel] *= np.float32(factor)  # clipped in the end; the published 8-bit product wraps around
     down, across = rng.integers(2, size=2) * -2 + 1
-    patch = _turned(np.ascontiguousarray(patch[::down, ::across]), degrees)
+    patch = turned(np.ascontiguousarray(patch[::down, ::across]), degrees, interpolation=_NEAREST)
     return patch, {"jitter": kind, "from_top_px": top, "from_left_px": left}
 
 

@@ -125,6 +125,13 @@ def is_bright(picture: np.ndarray, mask: np.ndarray, place: float) -> bool:
     return place >= (float(picture[mask].mean()) - 0.25) / 0.5
 
 
+def shading(height: np.ndarray, light: float) -> np.ndarray:
+    """How much a surface (h, w) rises towards the light, in [-1, 1]; float32. ``light``: radians, 0 from the left."""
+    down, across = np.gradient(height)
+    slope = np.cos(light) * across + np.sin(light) * down
+    return (slope / max(float(np.abs(slope).max()), 1e-9)).astype(np.float32)
+
+
 def cloud(shape: tuple[int, int], cell_px: float, low: float, rng: np.random.Generator) -> np.ndarray:
     """Smooth unevenness (h, w) float32 between ``low`` and 1, in cells of about ``cell_px``."""
     coarse = [max(2, int(np.ceil(extent / max(cell_px, 1.0))) + 1) for extent in shape]

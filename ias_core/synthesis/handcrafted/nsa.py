@@ -17,9 +17,9 @@ from ias_core.synthesis.poisson import blend
 
 _TRIES = 200
 _GAMMA_LEAST, _GAMMA_SHAPE, _GAMMA_SCALE = 0.03, 2, 0.05  # of half-widths, in shares of the side
-_RESIZE_OBJECTS, _RESIZE_TEXTURES = (0.7, 1.3), (0.5, 2.0)
+RESIZE_OBJECTS, _RESIZE_TEXTURES = (0.7, 1.3), (0.5, 2.0)
 _DISC_PX = 5.0  # at 256 px
-_RING_PX = 2  # rim of 1 px on both sides, where the target stays
+RING_PX = 2  # rim of 1 px on both sides, where the target stays
 LOGISTIC_K, LOGISTIC_X0 = 1 / 6, 20.0  # the repository's own defaults, per grey level and in grey levels
 
 
@@ -121,11 +121,11 @@ class Nsa(HandCrafted):
         count = 1 + int(rng.binomial(most - 1, 0.5))
         half = _GAMMA_LEAST + rng.gamma(_GAMMA_SHAPE, _GAMMA_SCALE, (count, 2))
         half = np.clip(half, self.half_width_min, self.half_width_max)
-        scale = np.clip(rng.normal(1, 0.5, count), *(_RESIZE_TEXTURES if part is None else _RESIZE_OBJECTS))
+        scale = np.clip(rng.normal(1, 0.5, count), *(_RESIZE_TEXTURES if part is None else RESIZE_OBJECTS))
         scale = np.minimum(scale, self.half_width_max / (2 * half.max(1)))
         sides = 2 * half * scale[:, None] * scene.side
         if scene.size_px is not None:
-            sides = sides * np.sqrt(np.pi * scene.size_px**2 / 4 / sides.prod(1).sum()) + _RING_PX
+            sides = sides * np.sqrt(scene.asked_area_px / sides.prod(1).sum()) + RING_PX
         picture, written = scene.picture.copy(), np.zeros((scene.side, scene.side), bool)
         patches = []
         for (tall, wide), factor in zip(sides, scale, strict=True):

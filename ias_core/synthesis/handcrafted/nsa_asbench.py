@@ -10,13 +10,10 @@ import cv2
 import numpy as np
 
 from ias_core.synthesis.base import synthesizers
-from ias_core.synthesis.handcrafted.nsa import measured_severity, pasted, without_ring
+from ias_core.synthesis.handcrafted.nsa import RESIZE_OBJECTS, RING_PX, measured_severity, pasted, without_ring
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
 from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
-
-_RESIZE = (0.7, 1.3)
-_RING_PX = 2
 
 
 @synthesizers.register("nsa-asbench")
@@ -40,10 +37,10 @@ class NsaAsbench(HandCrafted):
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         half = rng.uniform(self.half_width_min, self.half_width_max, 2)
-        scale = min(np.clip(rng.normal(1, 0.5), *_RESIZE), self.half_width_max / (2 * half.max()))
+        scale = min(np.clip(rng.normal(1, 0.5), *RESIZE_OBJECTS), self.half_width_max / (2 * half.max()))
         sides = 2 * half * scale * scene.side
         if scene.size_px is not None:
-            sides = sides * np.sqrt(np.pi * scene.size_px**2 / 4 / sides.prod()) + _RING_PX
+            sides = sides * np.sqrt(scene.asked_area_px / sides.prod()) + RING_PX
         height, width = (int(np.clip(round(extent), 3, scene.side)) for extent in sides)
         tall, wide = (int(np.clip(round(extent / scale), 3, scene.side)) for extent in sides)
         source_top, source_left = (int(rng.integers(scene.side - extent + 1)) for extent in (tall, wide))

@@ -14,18 +14,13 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
+from ias_core.synthesis import shapes
 from ias_core.synthesis.handcrafted.recipe import LEAST_AREA_PX, Draw, HandCrafted, Scene, Void
+from ias_core.synthesis.handcrafted.turn import turned
 from ias_core.synthesis.perlin import perlin_field
 
 _HALVINGS = 12
 _OUTSIDE = np.float32(-1e9)  # below every value of a field
-
-
-def turned(field: np.ndarray, degrees: float) -> np.ndarray:
-    """A field (s, s) turned about its centre, zero where nothing comes from."""
-    side = len(field)
-    turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, 1)
-    return cv2.warpAffine(field, turn, (side, side))
 
 
 def grown(field: np.ndarray, area_px: int, part: np.ndarray | None = None) -> np.ndarray:
@@ -130,7 +125,7 @@ class PerlinMasked(HandCrafted):
         scales = tuple(int(2 ** rng.integers(self.log_scale_max + 1)) for _ in range(2))
         degrees = float(rng.uniform(-90, 90))
         height = turned(self.noise(scene.side, scales, rng), degrees)
-        area_px = LEAST_AREA_PX if scene.size_px is None else max(1, round(np.pi * scene.size_px**2 / 4))
+        area_px = LEAST_AREA_PX if scene.size_px is None else shapes.area_px(scene.size_px)
         part, about_part = self.part(scene, area_px)
         if scene.size_px is None:
             mask = height > self.threshold

@@ -91,9 +91,9 @@ def region(kind: str, scene: Scene, rng: np.random.Generator) -> tuple[np.ndarra
     area = float(cv2.contourArea(outline.astype(np.float32)))
     kept = _CLUMP_SHARE if kind == "clump" else 1.0
     if scene.size_px is not None:
-        asked = np.pi * scene.size_px**2 / 4
-        outline, width, length = (x * np.sqrt(asked / kept / area) for x in (outline, width, length))
-        area = asked / kept
+        asked = scene.asked_area_px / kept
+        outline, width, length = (x * np.sqrt(asked / area) for x in (outline, width, length))
+        area = asked
     cos, sin = np.cos(turn), np.sin(turn)
     mask, _ = shapes.fill(outline @ np.array([[cos, -sin], [sin, cos]]), float(np.sqrt(4 * area / np.pi)), rng)
     if kind == "clump":

@@ -5,6 +5,7 @@ pixels are put back, and a draw that nobody could see is drawn again: a patch th
 defect, and labelling it one would poison every recall computed from it. The public codes label where they wrote.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -55,6 +56,11 @@ class Scene:
     def side(self) -> int:
         """s."""
         return self.images.shape[1]
+
+    @property
+    def asked_area_px(self) -> float:
+        """Area of the disc of the asked diameter; only where one is asked for."""
+        return np.pi * self.size_px**2 / 4
 
     def px(self, published: float) -> float:
         """A length that was published for 256 px pictures, at this size."""
@@ -139,19 +145,26 @@ class HandCrafted:
         names, settings = [], []
         for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):  # image i does not depend on count
             rng = np.random.default_rng(child)
-            for k in range(most := min(_PARENTS, len(images))):
-                parents[i] = (i + k) % len(images)
-                foreground = None if foregrounds is None else foregrounds[parents[i]]
-                scene = Scene(images, int(parents[i]), foreground, size_px, textures)
-                try:
-                    out[i], masks[i], severities[i], found = self._visible(scene, severity, rng, grey)
-                    break
-                except SynthesisError:
-                    if k == most - 1:
-                        raise
+            scenes = (
+                Scene(images, parent, None if foregrounds is None else foregrounds[parent], size_px, textures)
+                for parent in ((i + k) % len(images) for k in range(min(_PARENTS, len(images))))
+            )
+            parents[i], out[i], masks[i], severities[i], found = self._on_first(scenes, severity, rng, grey)
             names.append(found.texture)
             settings.append(found.settings)
         return SyntheticDefects(out, masks, parents, self.name, severities, tuple(names), seed, tuple(settings))
+
+    def _on_first(
+        self, scenes: Iterable[Scene], severity: float | None, rng: np.random.Generator, grey: bool
+    ) -> tuple[int, np.ndarray, np.ndarray, float, Draw]:
+        """On the first OK image that offers a place: its own place, and what ``_visible`` gives."""
+        failed: SynthesisError | None = None
+        for scene in scenes:
+            try:
+                return scene.parent, *self._visible(scene, severity, rng, grey)
+            except SynthesisError as error:
+                failed = error
+        raise failed
 
     def _visible(
         self, scene: Scene, severity: float | None, rng: np.random.Generator, grey: bool
