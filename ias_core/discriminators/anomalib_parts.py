@@ -18,6 +18,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -65,9 +66,14 @@ def init_weight(module: torch.nn.Module) -> None:
 
 def focal_loss(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """GLASS's focal loss (gamma 2, no class weight, smoothing 1e-5) of (n,) probabilities of an anomaly."""
+    return _focal_loss()(torch.stack([1 - probabilities, probabilities], 1), labels[:, None])
+
+
+@cache  # it has no state, and every training step asks for it
+def _focal_loss() -> torch.nn.Module:
     with _importing():
         from anomalib.models.image.glass.loss import FocalLoss
-    return FocalLoss()(torch.stack([1 - probabilities, probabilities], 1), labels[:, None])
+    return FocalLoss()
 
 
 def supersimplenet_heads(d: int) -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -77,6 +83,7 @@ def supersimplenet_heads(d: int) -> tuple[torch.nn.Module, torch.nn.Module]:
     return FeatureAdapter(d), SegmentationDetectionModule(d, stop_grad=True)
 
 
+@cache  # as above
 def supersimplenet_loss() -> torch.nn.Module:
     """Truncated L1 and focal loss (gamma 4) of the map, focal loss of the image."""
     with _importing():

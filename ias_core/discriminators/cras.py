@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from ias_core.discriminators.anomalib_parts import adaptor, init_weight
 from ias_core.discriminators.base import FeatureDiscriminator, Network, discriminators
 from ias_core.discriminators.pbas import nearest_by_cosine
-from ias_core.discriminators.training import NOISE_LENGTH, Batch, TrainingSet, noise, patch_scale
+from ias_core.discriminators.training import NOISE_LENGTH, Batch, TrainingSet, labels, noise, patch_scale
 from ias_core.errors import FeatureError
 
 _LEAST_DISTANCE = 1e-6  # of the mean: a patch on its centre has no ratio
@@ -77,8 +77,9 @@ class CrasNetwork(Network):
         e = noise(u.shape, self.sigma, self.data)
         g = u + guided(e, (u - z).detach(), self.config.guidance)
         logits = self._discriminate(torch.cat([u, g]), torch.cat([z, z]))
-        labels = torch.cat([torch.zeros_like(logits[: len(u)]), torch.ones_like(logits[len(u) :])])
-        return 2 * F.binary_cross_entropy_with_logits(logits, labels)  # twice: the published is a sum of means
+        return 2 * F.binary_cross_entropy_with_logits(
+            logits, labels(logits, len(u))
+        )  # twice: the published is a sum of means
 
     @torch.no_grad()
     def finish(self, data: TrainingSet) -> None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from ias_core.discriminators.anomalib_parts import adaptor, logits_of, patch_discriminator
 from ias_core.discriminators.base import FeatureDiscriminator, Network, discriminators
-from ias_core.discriminators.training import Batch, TrainingSet
+from ias_core.discriminators.training import Batch, TrainingSet, labels
 from ias_core.errors import FeatureError
 
 _MOMENTUM = 0.1
@@ -79,8 +79,9 @@ class PbasNetwork(Network):
         g, radius = pushed(u, d, self.config.push)
         self.check_radius(float(radius.detach()))
         logits = logits_of(self.discriminator, torch.cat([u, g]))
-        labels = torch.cat([torch.zeros_like(logits[: len(u)]), torch.ones_like(logits[len(u) :])])
-        return radius + 2 * F.binary_cross_entropy_with_logits(logits, labels)  # twice: the published is a sum of means
+        return radius + 2 * F.binary_cross_entropy_with_logits(
+            logits, labels(logits, len(u))
+        )  # twice: the published is a sum of means
 
     def check_radius(self, r: float) -> None:
         """The compactness loss alone is best when all patches are one: then nothing is learned."""

@@ -16,7 +16,7 @@ import torch
 
 from ias_core.discriminators.anomalib_parts import adaptor, logits_of, patch_discriminator, truncated_l1
 from ias_core.discriminators.base import FeatureDiscriminator, Network, discriminators
-from ias_core.discriminators.training import NOISE_LENGTH, Batch, TrainingSet, noise, patch_scale
+from ias_core.discriminators.training import NOISE_LENGTH, Batch, TrainingSet, labels, noise, patch_scale
 
 
 @discriminators.register("simplenet")
@@ -55,8 +55,7 @@ class SimpleNetNetwork(Network):
         u = self.adaptor(batch.features.flatten(0, 1))
         g = u + noise(u.shape, self.sigma, self.data)
         logits = logits_of(self.discriminator, torch.cat([u, g]))
-        labels = torch.cat([torch.zeros_like(logits[: len(u)]), torch.ones_like(logits[len(u) :])])
-        return truncated_l1(logits, labels)
+        return truncated_l1(logits, labels(logits, len(u)))
 
     def patch_logits(self, features: torch.Tensor, products: Sequence[str] | None) -> torch.Tensor:
         return logits_of(self.discriminator, self.adaptor(features))

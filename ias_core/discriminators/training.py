@@ -178,6 +178,11 @@ def patch_scale(data: TrainingSet) -> float:
     return scale
 
 
+def labels(logits: torch.Tensor, n_good: int) -> torch.Tensor:
+    """0 for the good patches, which come first, 1 for the anomalies made from them; like ``logits``."""
+    return torch.cat([torch.zeros_like(logits[:n_good]), torch.ones_like(logits[n_good:])])
+
+
 def noise(shape: torch.Size, sigma: float, data: TrainingSet) -> torch.Tensor:
     """Gaussian noise N(0, sigma^2), drawn on the CPU."""
     return (torch.randn(shape, generator=data.generator) * sigma).to(data.device)
