@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from calibration.method_study import MethodStudy, joined_methods, method_study
-from ias_core.errors import IasError
-from pages.services.ledger import Ledger
 from pages.services.made import method_names
 from pages.services.progress import Progress
 from pages.services.settings import RunConfig, to_dict
-from pages.services.study import LEAST_SPLITS, scored
+from pages.services.study_banks import banks_of, number, percent, quantile
 from pages.services.study_plot import plot_methods
 from pages.services.thresholds import evidence_of
 from pages.services.workspace import Workspace
@@ -47,70 +45,52 @@ def run_method_study(
 ) -> Study:
     """Every image-space method, and all of them mixed in equal shares, judged on splits of real parts.
 
-    The graded method is left out: a share of it is invisible on purpose. Scores are kept in ``out``, so that a second
-    run with the same pictures and settings makes nothing again.
+    The graded method is left out: a share of it is invisible on purpose.
 
     Parameters
     ----------
     config : RunConfig
-        ``synthesis.count`` pictures of each method; bank i uses seed ``config.seed + i``, modulo 2^32.
-    banks, splits : int
-        Splits are per bank.
+        ``synthesis.count`` pictures of each method.
+    out, import_pictures, banks, splits
+        See ``study_banks.banks_of``.
 
     Raises
     ------
     IasError
         If there are no real NG, or too few parts to split.
     """
-    if banks < 1 or splits < LEAST_SPLITS:
-        raise IasError(f"study: expected at least 1 bank and {LEAST_SPLITS} splits, got {banks} and {splits}")
     names = tuple(name for name in method_names() if name != config.synthesis.graded)
     every = replace(config.synthesis, methods=names, primary=names[0], mixture=dict.fromkeys(names, 1.0))
+    asked = replace(config, synthesis=every)
     parts, facts = [], []
-    for i in range(banks):
-        of_bank = replace(config, seed=(config.seed + i) % 2**32, synthesis=every)
-        ws = Workspace(out / f"bank-{of_bank.seed}")
-        detector, synthesis = scored(ws, import_pictures, of_bank, progress)
-        progress("splits", i, banks, f"bank {i + 1} of {banks}: {splits} splits")
-        group = {record.sha256: record.group for record in Ledger(ws).records()}
-        evidence = evidence_of(detector, synthesis)
-        calibration, check, ng = (detector.sets[name] for name in ("calibration", "check", "ng"))
+    for bank in banks_of(out, import_pictures, asked, banks=banks, splits=splits, progress=progress):
+        evidence = evidence_of(bank.detector, bank.synthesis)
         parts.append(
             method_study(
-                np.concatenate([calibration.image_scores, check.image_scores]),
-                [group[image] for image in (*calibration.ids, *check.ids)],
-                ng.image_scores,
-                [group[image] for image in ng.ids],
+                bank.ok,
+                bank.ok_groups,
+                bank.ng,
+                bank.ng_groups,
                 synthetic=evidence.synthetic | {name: np.empty(0) for name in evidence.voiceless},
                 splits=splits,
-                seed=of_bank.seed,
+                seed=bank.config.seed,
             )
         )
-        facts.append(
-            {
-                "seed": of_bank.seed,
-                "bank_id": detector.meta["bank_id"],
-                **{f"n_{name}": len(one.ids) for name, one in detector.sets.items()},
-                "failed": synthesis.meta["failed"],
-            }
-        )
+        facts.append(bank.facts | {"failed": bank.synthesis.meta["failed"]})
     return Study(
         joined_methods(parts),
         {
             "banks": facts,
             "splits_per_bank": splits,
             "seed": config.seed,
-            "backbone": detector.meta["backbone"],
-            "config": to_dict(replace(config, synthesis=every)),
+            "backbone": bank.detector.meta["backbone"],
+            "config": to_dict(asked),
         },
     )
 
 
 def rows_of(study: Study) -> dict[str, dict[str, Any]]:
     """Method -> JSON-ready figures, the method with the least median regret first; without a threshold, last."""
-
-    def quantile(values: np.ndarray, q: float) -> float | None:
-        return float(np.quantile(values, q)) if values.size else None
 
     rows = {
         name: {
@@ -142,8 +122,8 @@ def table(study: Study) -> str:
         given = row["splits_with_threshold"] / row["splits"]
         lines.append(
             f"{name:<24} {_span(row['n_synthetic'], '.0f'):>12} {_span(row['synthetic_auroc'], '.3f'):>16} "
-            f"{_span(row['real_auroc'], '.3f'):>11} {100 * given:>8.1f} % {_percent(row['fpr_median']):>11} "
-            f"{_percent(row['recall_median']):>7} {_number(row['regret_median']):>14} {_number(row['regret_p90']):>6}"
+            f"{_span(row['real_auroc'], '.3f'):>11} {100 * given:>8.1f} % {percent(row['fpr_median']):>11} "
+            f"{percent(row['recall_median']):>7} {number(row['regret_median']):>14} {number(row['regret_p90']):>6}"
         )
     n = len(study.facts["banks"])
     failed = {name: why for bank in study.facts["banks"] for name, why in bank["failed"].items()}
@@ -164,14 +144,6 @@ def _span(values: list[float], form: str) -> str:
         return "-"
     low, high = (format(value, form) for value in (min(values), max(values)))
     return low if low == high else f"{low}-{high}"
-
-
-def _percent(rate: float | None) -> str:
-    return "-" if rate is None else f"{100 * rate:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def write(study: Study, out: Path) -> tuple[Path, Path]:

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from calibration.study import RECOMMENDED, RuleStudy, joined, split_study
 from ias_core.errors import IasError
-from pages.services import intake, pipeline
-from pages.services.artifacts import DETECTOR, SYNTHESIS, DetectorResult, SynthesisResult, current_digest, load_result
-from pages.services.detection import detector_digest
-from pages.services.ledger import Ledger
 from pages.services.progress import Progress
 from pages.services.settings import RunConfig, to_dict
+from pages.services.study_banks import Bank, banks_of, number, percent, quantile
 from pages.services.study_plot import plot, title_of
-from pages.services.synthesis import synthesis_digest
 from pages.services.thresholds import evidence_of
 from pages.services.workspace import Workspace
 
 SCHEMA = "ng0-study/1"
-LEAST_SPLITS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,40 +44,20 @@ def run_study(
 ) -> Study:
     """Build ``banks`` detectors on different splits of the good parts, and judge every rule on splits of the rest.
 
-    Scores are kept in ``out``: a second run with the same pictures and settings computes no feature again.
-
     Parameters
     ----------
-    out : Path
-        Holds one workspace per bank.
-    import_pictures : callable
-        Takes the pictures into a workspace.
-    config : RunConfig
-        Bank i uses seed ``config.seed + i``, modulo 2^32, for roles, coreset and synthesis.
-    banks, splits : int
-        Splits are per bank.
+    out, import_pictures, config, banks, splits
+        See ``study_banks.banks_of``.
 
     Raises
     ------
     IasError
         If there are no real NG, or too few parts to split.
     """
-    if banks < 1 or splits < LEAST_SPLITS:
-        raise IasError(f"study: expected at least 1 bank and {LEAST_SPLITS} splits, got {banks} and {splits}")
     parts, facts = [], []
-    for i in range(banks):
-        of_bank = replace(config, seed=(config.seed + i) % 2**32)
-        ws = Workspace(out / f"bank-{of_bank.seed}")
-        detector, synthesis = scored(ws, import_pictures, of_bank, progress)
-        progress("splits", i, banks, f"bank {i + 1} of {banks}: {splits} splits")
-        parts.append(_splits_of(ws, detector, synthesis, of_bank, splits))
-        facts.append(
-            {
-                "seed": of_bank.seed,
-                "bank_id": detector.meta["bank_id"],
-                **{f"n_{name}": len(scored.ids) for name, scored in detector.sets.items()},
-            }
-        )
+    for bank in banks_of(out, import_pictures, config, banks=banks, splits=splits, progress=progress):
+        parts.append(_splits_of(bank, splits))
+        facts.append(bank.facts)
     rules = joined(parts)
     return Study(
         rules=rules,
@@ -94,50 +67,29 @@ def run_study(
             "splits_per_bank": splits,
             "seed": config.seed,
             "config": to_dict(config),
-            "backbone": detector.meta["backbone"],
+            "backbone": bank.detector.meta["backbone"],
             "synthetic": config.synthesis.primary,
         },
     )
 
 
-def scored(
-    ws: Workspace, import_pictures: Callable[[Workspace], Any], config: RunConfig, progress: Progress
-) -> tuple[DetectorResult, SynthesisResult]:
-    """The stored scores of this bank if they fit the pictures and settings of now, else new ones."""
-    import_pictures(ws)
-    if not Ledger(ws).records(label="ng"):
-        raise IasError("study: expected real NG to judge the rules by, got none; add some with --ng")
-    intake.assign_roles(ws, seed=config.seed)
-    wanted = detector_digest(ws, config)
-    if current_digest(ws, DETECTOR) != wanted or current_digest(ws, SYNTHESIS) != synthesis_digest(wanted, config):
-        return pipeline.run_steps(ws, config, progress)
-    detector, synthesis = load_result(ws, DETECTOR), load_result(ws, SYNTHESIS)
-    assert isinstance(detector, DetectorResult) and isinstance(synthesis, SynthesisResult)
-    return detector, synthesis
-
-
-def _splits_of(
-    ws: Workspace, detector: DetectorResult, synthesis: SynthesisResult, config: RunConfig, splits: int
-) -> dict[str, RuleStudy]:
-    group = {record.sha256: record.group for record in Ledger(ws).records()}
-    calibration, check, ng = (detector.sets[name] for name in ("calibration", "check", "ng"))
-    outside = [*calibration.ids, *check.ids]
-    evidence, primary = evidence_of(detector, synthesis), config.synthesis.primary
+def _splits_of(bank: Bank, splits: int) -> dict[str, RuleStudy]:
+    evidence, primary = evidence_of(bank.detector, bank.synthesis), bank.config.synthesis.primary
     if primary not in evidence.synthetic:
         raise IasError(
             f"study: {evidence.voiceless[primary]}, and the rules to study need some; switch a filter off, or make "
             "another method the primary one"
         )
     return split_study(
-        np.concatenate([calibration.image_scores, check.image_scores]),
-        [group[image] for image in outside],
-        ng.image_scores,
-        [group[image] for image in ng.ids],
-        loo=detector.sets["bank"].image_scores,
+        bank.ok,
+        bank.ok_groups,
+        bank.ng,
+        bank.ng_groups,
+        loo=bank.detector.sets["bank"].image_scores,
         synthetic=evidence.synthetic[primary],
         splits=splits,
-        seed=config.seed,
-        config=config.thresholds,
+        seed=bank.config.seed,
+        config=bank.config.thresholds,
     )
 
 
@@ -152,9 +104,6 @@ def study_report(study: Study) -> dict[str, Any]:
 
 
 def _row(row: RuleStudy) -> dict[str, Any]:
-    def quantile(values: np.ndarray, q: float) -> float | None:
-        return float(np.quantile(values, q)) if values.size else None
-
     return {
         "title": title_of(row.rule),
         "splits_with_threshold": int(row.fpr.size),
@@ -180,12 +129,12 @@ def table(study: Study) -> str:
         found = _row(row)
         kept = "-"
         if found["bound_kept"] is not None:
-            kept = f"{_percent(found['bound_kept'])} ({_percent(found['bound_kept_if_exact'])})"
+            kept = f"{percent(found['bound_kept'])} ({percent(found['bound_kept_if_exact'])})"
         lines.append(
-            f"{title_of(rule):<41} {_percent(row.fpr.size / row.splits):>9} {kept:>17} "
-            f"{_percent(found['limit_kept']):>16} {_percent(found['fpr_median']):>11} "
-            f"{_percent(found['recall_median']):>7} {_number(found['regret_median']):>14} "
-            f"{_number(found['regret_p90']):>6}"
+            f"{title_of(rule):<41} {percent(row.fpr.size / row.splits):>9} {kept:>17} "
+            f"{percent(found['limit_kept']):>16} {percent(found['fpr_median']):>11} "
+            f"{percent(found['recall_median']):>7} {number(found['regret_median']):>14} "
+            f"{number(found['regret_p90']):>6}"
         )
     lines += [
         "",
@@ -195,14 +144,6 @@ def table(study: Study) -> str:
         "Regret: (FPR + missed) / 2 above that of the best threshold on the same judging parts. One product only.",
     ]
     return "\n".join(lines)
-
-
-def _percent(rate: float | None) -> str:
-    return "-" if rate is None else f"{100 * rate:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
 
 
 def _heading(study: Study) -> str:

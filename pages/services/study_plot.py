@@ -1,13 +1,20 @@
 """Studies as pictures: a box per rule, or per synthesis method, over all splits."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calibration.method_study import MethodStudy
 from calibration.rules import RULES
 from calibration.study import RECOMMENDED, RuleStudy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _OK, _SYNTHETIC, _REAL, _QUIET = "#0072B2", "#E69F00", "#D81B60", "#4A5361"  # as on the pages
 
@@ -26,33 +33,15 @@ def plot(rules: dict[str, RuleStudy], path: Path, *, heading: str, bound: float)
     bound : float
         FPR bound that was asked for, in (0, 1).
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = [row for row in reversed(rules.values()) if row.fpr.size]
     silent = [title_of(rule) for rule, row in rules.items() if not row.fpr.size]
-    figure = Figure(figsize=(13, 0.42 * len(rows) + 2.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(heading, fontsize=13)
-    left, right = figure.subplots(1, 2, sharey=True)
+    figure, left, right = _figure(heading, height=0.42 * len(rows) + 2.4)
     for axis, label, values in (
         (left, "good parts rejected (FPR), %", [100 * row.fpr for row in rows]),
         (right, "regret: balanced error above the best threshold, points", [100 * row.regret for row in rows]),
     ):
-        boxes = axis.boxplot(
-            values,
-            orientation="horizontal",
-            whis=(5, 95),
-            showfliers=False,
-            patch_artist=True,
-        )
-        for box, row in zip(boxes["boxes"], rows, strict=True):
-            synthetic = row.rule in RULES and RULES[row.rule].origin == "synthetic"
-            box.set(facecolor=_SYNTHETIC if synthetic else _OK, alpha=0.55, hatch="///" if synthetic else "")
-        for middle in boxes["medians"]:
-            middle.set(color="black", linewidth=2)
+        _boxes(axis, values, [row.rule in RULES and RULES[row.rule].origin == "synthetic" for row in rows])
         axis.set_xlabel(label)
-        axis.set_xlim(left=0)
         axis.grid(axis="x", alpha=0.3)
     left.set_yticks(range(1, len(rows) + 1), [title_of(row.rule) for row in rows])
     left.axvline(100 * bound, color=_QUIET, linestyle="--")
@@ -61,9 +50,7 @@ def plot(rules: dict[str, RuleStudy], path: Path, *, heading: str, bound: float)
              "Orange, hatched: set with synthetic NG."]  # fmt: skip
     if silent:
         notes.append(f"No threshold in any split: {', '.join(silent)}.")
-    figure.supxlabel("\n".join([" ".join(notes[:2]), *notes[2:]]), fontsize=9, color=_QUIET, x=0.01, ha="left")
-    figure.savefig(path, metadata={"Software": None})
-    return path
+    return _saved(figure, path, "\n".join([" ".join(notes[:2]), *notes[2:]]))
 
 
 def plot_methods(rows: Sequence[MethodStudy], path: Path, *, backbone: str) -> Path:
@@ -74,19 +61,13 @@ def plot_methods(rows: Sequence[MethodStudy], path: Path, *, backbone: str) -> P
     rows : sequence of MethodStudy
         The first one is drawn on top.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = list(reversed(rows))
-    figure = Figure(figsize=(13, 0.34 * len(rows) + 2.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     banks, splits = len(rows[0].real_auroc), rows[0].splits
-    figure.suptitle(
+    heading = (
         f"What each method's synthetic NG were worth: {splits} splits, {banks} memory bank{'s' if banks > 1 else ''}, "
-        f"{backbone}",
-        fontsize=13,
+        f"{backbone}"
     )
-    left, right = figure.subplots(1, 2, sharey=True)
+    figure, left, right = _figure(heading, height=0.34 * len(rows) + 2.4)
     real = np.concatenate([row.real_auroc for row in rows])
     left.axvspan(
         real.min(), real.max(), color=_REAL, alpha=0.35, label=f"real NG: {real.min():.3f} to {real.max():.3f}"
@@ -103,28 +84,40 @@ def plot_methods(rows: Sequence[MethodStudy], path: Path, *, backbone: str) -> P
         )
     left.set_xlabel("AUROC against good parts outside the bank")
     left.legend(loc="lower left", fontsize=9)
-    boxes = right.boxplot(
-        [100 * row.regret for row in rows],
-        orientation="horizontal",
-        whis=(5, 95),
-        showfliers=False,
-        patch_artist=True,
-    )
-    for box in boxes["boxes"]:
-        box.set(facecolor=_SYNTHETIC, alpha=0.55, hatch="///")
-    for middle in boxes["medians"]:
-        middle.set(color="black", linewidth=2)
+    _boxes(right, [100 * row.regret for row in rows], [True] * len(rows))
     left.set_yticks(range(1, len(rows) + 1), [row.method for row in rows])  # after the boxes, which set their own
     right.set_xlabel("regret of the Youden threshold: balanced error above the best one, points")
-    right.set_xlim(left=0)
     for axis in (left, right):
         axis.grid(axis="x", alpha=0.3)
-    figure.supxlabel(
+    return _saved(
+        figure,
+        path,
         "Box: middle half of the splits; line: median; whiskers: 5 and 95 %. One product only: no ranking of methods.",
-        fontsize=9,
-        color=_QUIET,
-        x=0.01,
-        ha="left",
     )
+
+
+def _figure(heading: str, *, height: float) -> tuple[Figure, Axes, Axes]:
+    """Two charts side by side with a common list of names; ``height`` in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(heading, fontsize=13)
+    return figure, *figure.subplots(1, 2, sharey=True)
+
+
+def _boxes(axis: Axes, values: Sequence[np.ndarray], synthetic: Sequence[bool]) -> None:
+    """A box each, from 0 on; hatched and in the colour of synthetic NG where these had a say."""
+    boxes = axis.boxplot(values, orientation="horizontal", whis=(5, 95), showfliers=False, patch_artist=True)
+    for box, made in zip(boxes["boxes"], synthetic, strict=True):
+        box.set(facecolor=_SYNTHETIC if made else _OK, alpha=0.55, hatch="///" if made else "")
+    for middle in boxes["medians"]:
+        middle.set(color="black", linewidth=2)
+    axis.set_xlim(left=0)
+
+
+def _saved(figure: Figure, path: Path, note: str) -> Path:
+    figure.supxlabel(note, fontsize=9, color=_QUIET, x=0.01, ha="left")
     figure.savefig(path, metadata={"Software": None})
     return path

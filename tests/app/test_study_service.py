@@ -12,7 +12,7 @@ from PIL import Image
 import cli
 from calibration.rules import RULES
 from calibration.study import RECOMMENDED, joined, split_study
-from pages.services import demo, detection, method_study, pipeline
+from pages.services import demo, detection, method_study, pipeline, study_banks
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
 from pages.services.ledger import Ledger
 from pages.services.progress import silent
@@ -298,7 +298,7 @@ def test_every_method_and_their_mixture_in_one_table(by_method):
 def test_the_graded_method_is_left_out(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(method_study, "method_names", lambda: ("cutout", "graded-spot"))
     asked = []
-    monkeypatch.setattr(method_study, "scored", lambda ws, pictures, config, progress: asked.append(config) or 1 / 0)
+    monkeypatch.setattr(study_banks, "scored", lambda ws, pictures, config, progress: asked.append(config) or 1 / 0)
     config = replace(read_config(folder / "small.json"), synthesis=SynthesisConfig())
     with pytest.raises(ZeroDivisionError):
         method_study.run_method_study(tmp_path, None, config, banks=1, splits=2, progress=silent)
