@@ -13,8 +13,6 @@ from ias_core.errors import IasError
 from ias_core.synthesis.base import SyntheticDefects, check_request, synthesizers
 from ias_core.synthesis.texture_source import TextureSource
 
-NAME = "mixture"
-
 
 def amounts(shares: Mapping[str, float], count: int) -> dict[str, int]:
     """``count`` pictures by the method of largest remainders; shares need not add up to 1.
@@ -36,6 +34,7 @@ def amounts(shares: Mapping[str, float], count: int) -> dict[str, int]:
 
 
 def mix(
+    name: str,
     shares: Mapping[str, float],
     images: np.ndarray,
     *,
@@ -50,6 +49,8 @@ def mix(
 
     Parameters
     ----------
+    name : str
+        What the set is called.
     shares : method -> share
     images, foregrounds, textures
         As of ``ImageSynthesizer``; every method goes on with the parents where the one before stopped.
@@ -68,16 +69,16 @@ def mix(
     """
     check_request(images, count)
     parts, parents, done = [], [], 0
-    for name, amount in amounts(shares, count).items():
+    for method, amount in amounts(shares, count).items():
         if amount == 0:
             continue
         order = (np.arange(len(images)) + done) % len(images)
-        made = synthesizers[name]()(
+        made = synthesizers[method]()(
             images[order],
             count=amount,
-            seed=int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1)[0]),
-            severity=severity.get(name),
-            size_px=size_px.get(name),
+            seed=int(np.random.SeedSequence([seed, zlib.crc32(method.encode())]).generate_state(1)[0]),
+            severity=severity.get(method),
+            size_px=size_px.get(method),
             foregrounds=None if foregrounds is None else foregrounds[order],
             textures=textures,
         )
@@ -88,7 +89,7 @@ def mix(
         np.concatenate([part.images for part in parts]),
         np.concatenate([part.masks for part in parts]),
         np.concatenate(parents),
-        NAME,
+        name,
         np.concatenate([part.severities for part in parts]),
         tuple(texture for part in parts for texture in part.textures),
         seed,

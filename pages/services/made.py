@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ias_core.synthesis.base import SyntheticDefects
     from ias_core.synthesis.texture_source import TextureSource
 
+MOST_PARENTS = 60  # OK pictures that defects are made on
+
 
 def method_names() -> tuple[str, ...]:
     """Every image-space method, sorted."""
@@ -64,6 +66,7 @@ def make(
         for part in config.mixture:
             method_class(part)
         return mix(
+            MIXTURE,
             config.mixture,
             images,
             count=count,

@@ -14,12 +14,12 @@ from ias_core.folders import scan_folder
 from ias_core.foreground import find_part
 from ias_core.imaging import MIN_SIDE_PX, load_image, resize_image
 from pages.services import dataset
-from pages.services.made import facts_of, make, method_class, method_names, texture_source
+from pages.services.made import MOST_PARENTS, facts_of, make, method_class, method_names, texture_source
 from pages.services.progress import Progress
 from pages.services.settings import SynthesisConfig
 
 ALL = "all"
-_MAX_SIDE_PX, _MOST_PER_METHOD, _MOST_PARENTS = 1024, 2000, 60
+_MAX_SIDE_PX, _MOST_PER_METHOD = 1024, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,9 @@ def _read(ok: Path, size: int, seed: int, progress: Progress) -> tuple[list[tupl
     found = scan_folder(ok, label="ok")
     parents, refused = [], {}
     for i in np.random.default_rng(seed).permutation(len(found)):
-        if len(parents) == _MOST_PARENTS:
+        if len(parents) == MOST_PARENTS:
             break
-        progress("read", len(parents), min(len(found), _MOST_PARENTS), "reading good parts")
+        progress("read", len(parents), min(len(found), MOST_PARENTS), "reading good parts")
         try:
             parents.append((found[i].name, resize_image(load_image(found[i].path), size)))
         except ImageRefused as error:

@@ -23,7 +23,7 @@ from pages.services.artifacts import (
 from pages.services.detection import FeatureSource, current_detector
 from pages.services.foreground import part_masks
 from pages.services.ledger import ImageRecord, Ledger
-from pages.services.made import facts_of, make, texture_source
+from pages.services.made import MOST_PARENTS, facts_of, make, texture_source
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
 from pages.services.quality import Inspector, decided
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ias_core.synthesis.base import SyntheticDefects
     from ias_core.synthesis.texture_source import TextureSource
 
-_MOST_PARENTS = 60
 _BATCH = 16
 
 
@@ -92,7 +91,7 @@ def synthesize(
     if not candidates:
         raise IasError("synthetic NG are made from calibration OK images and there is none: add good parts")
     # At random: file names follow the camera's day, and the first ones would stand for one batch only.
-    order = np.random.default_rng(config.seed).permutation(len(candidates))[:_MOST_PARENTS]
+    order = np.random.default_rng(config.seed).permutation(len(candidates))[:MOST_PARENTS]
     parents = [candidates[i] for i in order]
     progress("load", 0, 1, "loading the network")
     with clock("load"):

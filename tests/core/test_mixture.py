@@ -12,7 +12,10 @@ SHARES = {"cutout": 0.5, "graded-spot": 0.25, "glass-las-own": 0.25}
 
 
 def mixed(images, **other):
-    return mix(**{"shares": SHARES, "images": images, "count": 8, "seed": 1, "severity": {}, "size_px": {}} | other)
+    return mix(
+        **{"name": "mixture", "shares": SHARES, "images": images, "count": 8, "seed": 1, "severity": {}, "size_px": {}}
+        | other
+    )
 
 
 @pytest.mark.parametrize(
