@@ -163,7 +163,7 @@ def threshold_at_work() -> None:
         if caught:
             st.caption("this is not evidence of escape")
         for why in evidence.voiceless.values():
-            st.caption(f"{why[0].upper()}{why[1:]}.")
+            st.caption(f"{words.capital(why)}.")
     with columns[2].container(border=True):
         if real is not None:
             st.markdown(f"##### {widgets.caught_sentence(real, 'real NG')}")

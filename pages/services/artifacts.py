@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pages.services.workspace import Workspace
 
@@ -76,6 +77,14 @@ class SynthesisResult:
     shifts: dict[str, np.ndarray]
     projection: dict[str, np.ndarray]
     meta: dict[str, Any]
+
+    def picture(self, stem: str) -> np.ndarray:
+        """(s, s, 3) float32 RGB in [0, 1] of one synthetic NG."""
+        return np.asarray(Image.open(self.folder / f"{stem}.png"), np.float32) / 255
+
+    def mask(self, stem: str) -> np.ndarray:
+        """(s, s) bool, where it differs from its parent."""
+        return np.asarray(Image.open(self.folder / f"{stem}_mask.png")).astype(bool)
 
 
 def fresh_folder(ws: Workspace, step: str) -> Path:

@@ -13,14 +13,30 @@ _SIDE_PX = 224
 _GAP_PX, _TEXT_PX, _HEAD_PX = 8, 18, 34
 
 
+def caption(severity: float, size_px: float, snr: float) -> str:
+    """A few words under a synthetic NG.
+
+    Examples
+    --------
+    >>> caption(0.5, 12.0, 3.25)
+    'severity 0.50, 12.0 px, signal-to-noise 3.2'
+    """
+    return f"severity {severity:.2f}, {size_px:.1f} px, signal-to-noise {snr:.1f}"
+
+
+def rim(mask: np.ndarray, width_px: int = 1) -> np.ndarray:
+    """bool (h, w): the pixels just outside the mask."""
+    grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=width_px)
+    return grown.astype(bool) & ~mask
+
+
 def with_rim(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The picture with the rim of the mask drawn just outside it.
 
     image : (h, w, 3) float32 in [0, 1]; mask : (h, w) bool. Returns uint8.
     """
-    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~mask
     drawn = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    drawn[around] = RIM
+    drawn[rim(mask)] = RIM
     return drawn
 
 

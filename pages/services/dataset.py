@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from pages.services.artifacts import SynthesisResult
-from pages.services.contact_sheet import sheet
+from pages.services.contact_sheet import caption, sheet
 
 SCHEMA = "ng0-synthetic/1"
 MANIFEST = "manifest.json"
@@ -51,8 +51,8 @@ def of_result(result: SynthesisResult) -> tuple[list[MethodSet], dict[str, Any]]
         sets.append(
             MethodSet(
                 method,
-                [np.asarray(Image.open(result.folder / f"{stem}.png"), np.float32) / 255 for stem in stems],
-                [np.asarray(Image.open(result.folder / f"{stem}_mask.png")).astype(bool) for stem in stems],
+                [result.picture(stem) for stem in stems],
+                [result.mask(stem) for stem in stems],
                 [rows[i] | {"score": float(scored.image_scores[i])} for i in kept],
                 {"n_made": len(rows), "seconds": result.meta["seconds"].get(method)},
             )
@@ -91,17 +91,12 @@ def files(sets: Iterable[MethodSet], about: dict[str, Any]) -> Iterator[tuple[st
             listed.append({"file": picture, "mask": truth, "method": made.method, **row})
         methods[made.method] = {"n": len(made.images), **made.facts}
         if len(made.images):
-            captions = [caption(row) for row in made.rows]
+            captions = [caption(row["severity"], row["size_px"], row["snr"]) for row in made.rows]
             buffer = io.BytesIO()
             sheet(f"{made.method}: synthetic NG", made.images, made.masks, captions).save(buffer, "PNG")
             yield f"contact/{made.method}.png", buffer.getvalue()
     manifest = {"schema": SCHEMA, **about, "methods": methods, "images": listed}
     yield MANIFEST, (json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def caption(row: dict[str, Any]) -> str:
-    """A few words under a picture."""
-    return f"severity {row['severity']:.2f}, {row['size_px']:.1f} px, signal-to-noise {row['snr']:.1f}"
 
 
 def write_tree(out: Path, sets: Iterable[MethodSet], about: dict[str, Any]) -> Path:

@@ -19,8 +19,9 @@ N_DONORS = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """image (s, s, 3) float32 in [0, 1], mask (s, s) bool, facts: what ``made.facts_of`` says of this one picture."""
+    """parent, image (s, s, 3) float32 in [0, 1], mask (s, s) bool, facts: what ``made.facts_of`` says of this one."""
 
+    parent: np.ndarray
     image: np.ndarray
     mask: np.ndarray
     facts: dict[str, Any]
@@ -69,4 +70,5 @@ def preview(
         size_px={} if size_px is None else {method: size_px},
     )
     made = make(method, pictures, dials, count=1, seed=seed, foregrounds=foregrounds, textures=texture_source(textures))
-    return Preview(made.images[0], made.masks[0], {key: value[0] for key, value in facts_of(made, pictures).items()})
+    facts = {key: value[0] for key, value in facts_of(made, pictures).items()}
+    return Preview(pictures[made.parents[0]], made.images[0], made.masks[0], facts)

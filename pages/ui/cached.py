@@ -22,7 +22,7 @@ from pages.services.artifacts import (
     current_digest,
     load_result,
 )
-from pages.services.contact_sheet import with_rim
+from pages.services.contact_sheet import caption, with_rim
 from pages.services.decision import current_decision
 from pages.services.foreground import part_masks_of
 from pages.services.ledger import ImageRecord
@@ -193,13 +193,9 @@ def _preview(
         foregrounds=part_masks_of(_workspace(root), foreground, _records, asked["side"]),
     )
     facts = made.facts
-    parent = read_at_size(_records[0], asked["side"])
     pictures = (
-        (np.round(parent * 255).astype(np.uint8), "the good part"),
-        (
-            np.round(made.image * 255).astype(np.uint8),
-            f"severity {facts['severities']:.2f}, {facts['size_px']:.1f} px, signal-to-noise {facts['snr']:.1f}",
-        ),
+        (np.round(made.parent * 255).astype(np.uint8), "the good part"),
+        (np.round(made.image * 255).astype(np.uint8), caption(facts["severities"], facts["size_px"], facts["snr"])),
         (with_rim(made.image, made.mask), f"mask: {facts['area_px']} px; {facts['textures']}"),
     )
     return tuple((_png(picture), caption) for picture, caption in pictures)

@@ -5,7 +5,6 @@ import io
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import cv2
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
@@ -16,9 +15,10 @@ from streamlit.delta_generator import DeltaGenerator
 from ias_core.errors import IasError, ImageRefused
 from ias_core.foreground import FoundPart, find_part, mask_at_size, mask_of_outlines, read_mask
 from pages.services import foreground
+from pages.services.contact_sheet import rim
 from pages.services.ledger import ImageRecord
 from pages.services.workspace import Workspace
-from pages.ui import cached, theme, widgets
+from pages.ui import cached, theme, widgets, words
 
 KINDS = {
     foreground.NONE: "Anywhere",
@@ -124,7 +124,7 @@ def _given(
             return
         new = foreground.choice_of(mask)
     except (IasError, ImageRefused) as error:
-        left.error(f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        left.error(f"{words.capital(str(error))}.")
         return
     small = mask_at_size(mask, pictures[0].shape[0])
     if not small.any():
@@ -221,8 +221,7 @@ def _outlines(
 def with_outline(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """(h, w, 3): the part as it is, all else dimmed, and the line between them."""
     shown = np.where(mask[..., None], picture, _DIMMED * picture)
-    grown = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=_LINE_PX).astype(bool)
-    shown[grown & ~mask] = np.array(hex_to_rgb(theme.STYLES["synthetic"].colour)) / 255
+    shown[rim(mask, _LINE_PX)] = np.array(hex_to_rgb(theme.STYLES["synthetic"].colour)) / 255
     return shown
 
 

@@ -22,6 +22,8 @@ HELP = {
 }
 TITLES = {name: words.method(name) for name in HELP}
 _FIRST = ("simplenet", "pbas", "cras")
+# "recommended" is what the rules give on good parts alone; whether synthetic NG veto it is said on the Thresholds page.
+_PATCHCORE = {"fixed": "the fixed threshold", "recommended": "what its rules give on good parts alone"}
 _SHOWN = 12
 _COLUMNS = 6
 
@@ -60,8 +62,8 @@ def show(
         st.caption("PatchCore has no threshold, so there is nothing to compare with.")
     else:
         st.caption(
-            f"Compared with PatchCore at {found.patchcore:.3f} feature distance ({found.patchcore_is}). Thresholds in "
-            "logits: a number without a unit, of either sign; higher is more abnormal."
+            f"Compared with PatchCore at {found.patchcore:.3f} feature distance ({_PATCHCORE[found.patchcore_is]}). "
+            "Thresholds in logits: a number without a unit, of either sign; higher is more abnormal."
         )
     for judged in found.of_methods:
         _method(judged, records, kept_ng=len(free) - len(seen))
@@ -103,7 +105,7 @@ def _method(judged: Judged, records: dict[str, ImageRecord], *, kept_ng: int) ->
         else:
             _counts(judged, kept_ng=kept_ng)
         for note in facts["notes"]:
-            st.caption(f"{note[0].upper()}{note[1:]}.")
+            st.caption(f"{words.capital(note)}.")
         if judged.n_unscored:
             st.caption(f"{judged.n_unscored} real NG came after the training and have no score here: train again.")
         st.caption(

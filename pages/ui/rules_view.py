@@ -107,7 +107,7 @@ def _card(card: Card) -> None:
     asked = f"**Assumes:** {rule.assumes}.  \n**Kind of promise:** {KINDS[rule.kind]} ({rule.promises})."
     st.markdown(f"{asked}  \n**Needs:** at least {rule.least_n} OK scores. **Set on:** {set_on(choice)}.")
     settings = ", ".join(f"{name} {_shown(value)}" for name, value in choice.params.items())
-    notes = "".join(f" {note[0].upper()}{note[1:]}." for note in choice.notes)
+    notes = "".join(f" {words.capital(note)}." for note in choice.notes)
     st.caption(f"{settings}.{notes}" if settings else notes)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from PIL import Image
 
 from calibration.types import Auroc
 from pages.services import dataset
@@ -61,7 +60,7 @@ def show(detector: DetectorResult, result: SynthesisResult, areas: dict[str, Aur
         widgets.overlay_items(
             stems,
             captions,
-            [lambda stem=stem: _read(result, stem) for stem in stems],
+            [lambda stem=stem: result.picture(stem) for stem in stems],
             [scored.patch_scores[i] for i in shown],
             scored_by=str(result.folder),
             scale=scale,
@@ -103,12 +102,6 @@ def _caption(score: float, facts: dict[str, Any], i: int, mark: str) -> str:
     return ", ".join(words_of)
 
 
-def _read(result: SynthesisResult, stem: str) -> np.ndarray:
-    return np.asarray(Image.open(result.folder / f"{stem}.png"), np.float32) / 255
-
-
 def _drawn(result: SynthesisResult, stem: str, *, rim: bool) -> np.ndarray:
-    picture = _read(result, stem)
-    if not rim:
-        return picture
-    return with_rim(picture, np.asarray(Image.open(result.folder / f"{stem}_mask.png")).astype(bool))
+    picture = result.picture(stem)
+    return with_rim(picture, result.mask(stem)) if rim else picture

@@ -159,7 +159,7 @@ def transfers(trust: Trust, evidence: Evidence, real_names: tuple[str, ...]) -> 
     )  # fmt: skip
     name = name or next(iter(trust.transfers))
     found = trust.transfers[name]
-    _VERDICTS.get(found.verdict, st.warning)(f"**{found.verdict[0].upper()}{found.verdict[1:]}.** {found.why}")
+    _VERDICTS.get(found.verdict, st.warning)(f"**{words.capital(found.verdict)}.** {found.why}")
     st.dataframe(pd.DataFrame(_transfer_rows(found)), hide_index=True)
     st.plotly_chart(
         charts.transfer_ranks(evidence.synthetic[name], evidence.ng_real, real_names, found.ranks, words.method(name)),
@@ -200,7 +200,7 @@ def _between(gap: Difference) -> str:
 
 
 def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:].removesuffix(".")
+    return words.capital(sentence.removesuffix("."))
 
 
 def reviews(bands: tuple[ReviewBand, ...]) -> None:

@@ -82,6 +82,17 @@ def method(key: str) -> str:
     return (METHODS | FEATURE_METHODS | DISCRIMINATORS).get(key, key)
 
 
+def capital(text: str) -> str:
+    """The text with a capital letter in front; the rest as it is, unlike ``str.capitalize``.
+
+    Examples
+    --------
+    >>> capital("an OK part"), capital("")
+    ('An OK part', '')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def in_sentence(text: str) -> str:
     """A sentence of a service with the keys of methods in it replaced by their names.
 
