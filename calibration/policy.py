@@ -175,6 +175,26 @@ def scored_choices(
     return {row.rule: row for row in found}
 
 
+def on_ok_alone(ok: np.ndarray, *, source: str, config: ThresholdConfig) -> tuple[ThresholdChoice, ...]:
+    """The rows that ``preferred`` and ``recommend`` look at, none of which needs synthetic NG.
+
+    Parameters
+    ----------
+    ok : ndarray of shape (n,)
+    source : {"held-out", "leave-one-out"}
+
+    Examples
+    --------
+    >>> preferred(on_ok_alone(np.arange(1.0, 61.0), source="held-out", config=ThresholdConfig())).rule
+    'tolerance'
+    """
+    return (
+        percentile(ok, source=source, q=1.0),  # the maximum, the last resort
+        tolerance(ok, source=source, max_fpr=config.max_fpr, confidence=config.confidence),
+        conformal(ok, source=source, max_fpr=config.max_fpr),
+    )
+
+
 def recommend(
     choices: tuple[ThresholdChoice, ...], *, synthetic_auroc: Auroc | None, caught: RateBound | None = None
 ) -> Recommendation:

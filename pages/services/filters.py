@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 from calibration.counts import counts_at
 from calibration.curves import auroc
-from calibration.policy import preferred, recommend, scored_choices
-from calibration.rank_rules import percentile
+from calibration.policy import on_ok_alone, preferred, recommend
 from calibration.synthetic_rules import youden
 from calibration.types import Auroc, RateBound, ThresholdChoice
 from pages.services import settings
@@ -54,8 +53,7 @@ def effects(detector: DetectorResult, synthesis: SynthesisResult, config: settin
     ways = dict.fromkeys([(), *((name,) for name in settings.FILTERS), config.synthesis.filters])
     found = [evidence_of(detector, with_filters(synthesis, way), set()) for way in ways]
     ok, source = found[0].ok, found[0].ok_source
-    of_ok = scored_choices(ok, None, source=source, config=config.thresholds)
-    rows = (*of_ok.values(), percentile(ok, source=source, q=1.0))  # the maximum is the policy's last resort
+    rows = on_ok_alone(ok, source=source, config=config.thresholds)
     made = len(synthesis.sets[synthesis.meta["primary"]].ids)
     return tuple(_effect(way, made, evidence, rows) for way, evidence in zip(ways, found, strict=True))
 

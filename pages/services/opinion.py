@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibration.counts import counts_at
-from calibration.policy import recommend
-from calibration.rank_rules import conformal, percentile, tolerance
+from calibration.policy import on_ok_alone, recommend
 from calibration.rules import is_ng
 from calibration.types import RateBound, ThresholdChoice
 from ias_core.errors import IasError
@@ -274,13 +273,7 @@ def _by_policy(ok: np.ndarray, source: str, config: settings.RunConfig) -> tuple
             "trained network needs at least 2 good parts that it never saw. Leaving each one out in turn, as PatchCore "
             "does, would take a training for every picture. Add good parts on the Data page."
         )
-    asked = config.thresholds
-    rows = (
-        percentile(ok, source=source, q=1.0),
-        tolerance(ok, source=source, max_fpr=asked.max_fpr, confidence=asked.confidence),
-        conformal(ok, source=source, max_fpr=asked.max_fpr),
-    )
-    found = recommend(rows, synthetic_auroc=None)
+    found = recommend(on_ok_alone(ok, source=source, config=config.thresholds), synthetic_auroc=None)
     return (None, found.why) if found.choice.value is None else (found.choice, found.choice.promise)
 
 

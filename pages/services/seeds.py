@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibration.policy import preferred, scored_choices
-from calibration.rank_rules import percentile
+from calibration.policy import on_ok_alone, preferred
 from calibration.robustness import SeedScores
 from ias_core.errors import IasError
 from pages.services import detection, settings
@@ -95,9 +94,7 @@ def seed_scores(
     found = []
     for seed in sorted({int(key.partition("/")[0]) for key in arrays}):
         ok = arrays[f"{seed}/ok"]
-        rows = scored_choices(ok, None, source=source, config=config.thresholds)
-        last_resort = percentile(ok, source=source, q=1.0)
-        threshold = preferred((*rows.values(), last_resort)).value
+        threshold = preferred(on_ok_alone(ok, source=source, config=config.thresholds)).value
         found.append(SeedScores(seed, threshold, arrays[f"{seed}/synthetic"], ok))
     return tuple(found)
 
@@ -117,7 +114,6 @@ def _synthetic_features(
 ) -> torch.Tensor | None:
     """(n, gh, gw, d) patch features of the primary synthetic NG that count, in main memory; None where none does."""
     import torch
-    from PIL import Image
 
     primary = synthesis.meta["primary"]
     counts = kept(synthesis.meta["methods"][primary])
@@ -125,10 +121,7 @@ def _synthetic_features(
     parts = []
     for a in range(0, len(stems), _BATCH):
         progress("synthetic features", a, len(stems), "reading the synthetic NG")
-        pictures = [
-            np.asarray(Image.open(synthesis.folder / f"{stem}.png").convert("RGB"), np.float32) / 255.0
-            for stem in stems[a : a + _BATCH]
-        ]
+        pictures = [synthesis.picture(stem) for stem in stems[a : a + _BATCH]]
         parts.append(source.of_pictures(pictures).cpu())
     return torch.cat(parts) if parts else None
 

@@ -10,7 +10,7 @@ import pytest
 from calibration.bounds import rate_bound
 from calibration.curves import auroc
 from calibration.errors import CalibrationError
-from calibration.policy import ThresholdConfig, all_choices, preferred, recommend
+from calibration.policy import ThresholdConfig, all_choices, on_ok_alone, preferred, recommend
 from calibration.rules import RULES
 from calibration.types import Auroc, ThresholdChoice
 
@@ -52,6 +52,16 @@ def test_held_out_scores_are_used_from_60_on():
         assert (enough[rule].source, enough[rule].n_ok) == ("held-out", 60)
     for found in (few, enough):
         assert (found["loo_beta"].source, found["loo_beta"].n_ok) == ("leave-one-out", 40)
+
+
+@pytest.mark.parametrize("n", [2, 18, 19, 58, 59, 60, 200])
+@pytest.mark.parametrize("source", ["held-out", "leave-one-out"])
+def test_three_rows_on_ok_alone_recommend_what_all_rows_do(n, source):
+    ok = scores(n)
+    every = rows(**{"held_out" if source == "held-out" else "loo": ok}, percentile=0.5)
+    few = on_ok_alone(ok, source=source, config=ThresholdConfig())
+    one, other = recommend(few, synthetic_auroc=None), recommend(every, synthetic_auroc=None)
+    assert (one.choice.rule, one.choice.value, one.why) == (other.choice.rule, other.choice.value, other.why)
 
 
 def test_few_held_out_scores_are_used_where_there_are_no_others():
