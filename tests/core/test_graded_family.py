@@ -10,10 +10,10 @@ from ias_core.errors import IasError
 from ias_core.synthesis.handcrafted.dent import Dent
 from ias_core.synthesis.handcrafted.foreign_body import ForeignBody
 from ias_core.synthesis.handcrafted.graded import FAINTEST, cloud, is_bright, put
-from ias_core.synthesis.handcrafted.recipe import Scene
 from ias_core.synthesis.handcrafted.scratch import Scratch
 from ias_core.synthesis.handcrafted.stain import Stain
 from ias_core.synthesis.measures import equivalent_diameter_px, surrounding_noise
+from ias_core.synthesis.recipe import Scene
 
 FAMILY = [Scratch, Dent, Stain, ForeignBody]
 SIDE = 128

@@ -19,10 +19,10 @@ from ias_core.synthesis.handcrafted.fpi import FPI, interpolate
 from ias_core.synthesis.handcrafted.fpi_asbench import FPIAsbench
 from ias_core.synthesis.handcrafted.jitter import jitter_colour
 from ias_core.synthesis.handcrafted.pii import PII, interpolate_gradients
-from ias_core.synthesis.handcrafted.recipe import Scene, Void
 from ias_core.synthesis.handcrafted.riad import RIAD, grid_masks
 from ias_core.synthesis.made_textures import MadeTextures
 from ias_core.synthesis.measures import equivalent_diameter_px
+from ias_core.synthesis.recipe import Scene, Void
 from tests.core.small import pictures
 
 SIDE = 64

@@ -14,10 +14,10 @@ from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted import draem, memseg
 from ias_core.synthesis.handcrafted.memseg import shuffled
 from ias_core.synthesis.handcrafted.perlin_mask import grown, roomy, turned
-from ias_core.synthesis.handcrafted.recipe import Void
 from ias_core.synthesis.measures import equivalent_diameter_px
 from ias_core.synthesis.perlin import perlin_field, perlin_noise, resized_perlin_field
 from ias_core.synthesis.random_augment import OPERATIONS, random_augment
+from ias_core.synthesis.recipe import Void
 from tests.core.small import pictures
 
 SIDE = 64

@@ -7,7 +7,7 @@ from scipy.ndimage import binary_fill_holes, label
 from ias_core.errors import IasError
 from ias_core.synthesis.handcrafted import reb
 from ias_core.synthesis.handcrafted.reb import Reb, block_noise, clumped, region, softened
-from ias_core.synthesis.handcrafted.recipe import Scene
+from ias_core.synthesis.recipe import Scene
 from tests.core.small import pictures
 
 SIDE = 64

@@ -13,14 +13,14 @@ from ias_core.errors import IasError
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.places import side_of_square, square
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 FILLS = ("black", "image mean", "part mean", "noise")
 
 
 @synthesizers.register("cutout")
 @dataclass(frozen=True, slots=True)
-class CutOut(HandCrafted):
+class CutOut(Recipe):
     """A black square.  Family: hand-crafted, inpainting-based.  Space: image.
 
     The end of the ladder that must be found: a threshold that misses it is broken. Never choose a threshold by it.

@@ -13,12 +13,12 @@ from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.jitter import jitter_colour
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 
 @synthesizers.register("cutpaste")
 @dataclass(frozen=True, slots=True)
-class CutPaste(HandCrafted):
+class CutPaste(Recipe):
     """A rectangle copied to another place.  Family: hand-crafted, self-contained.  Space: image.
 
     The severity is the opacity, 1 as published. The published areas, 2 to 15 % of the picture, are far larger than

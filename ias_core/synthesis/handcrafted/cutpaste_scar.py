@@ -14,7 +14,7 @@ from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.jitter import jitter_colour
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene, Void
+from ias_core.synthesis.recipe import Draw, Recipe, Scene, Void
 
 _FINER = 4
 
@@ -57,7 +57,7 @@ def turned(strip: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True, slots=True)
-class Strip(HandCrafted):
+class Strip(Recipe):
     """A strip of the picture, cut out and turned: what the original and ASBench's variant share.
 
     width_*_px, length_*_px : sides of the strip at 256 px; the length is upright before it is turned

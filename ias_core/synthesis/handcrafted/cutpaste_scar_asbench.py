@@ -12,7 +12,7 @@ import numpy as np
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.cutpaste_scar import Strip, turned
 from ias_core.synthesis.handcrafted.places import corner
-from ias_core.synthesis.handcrafted.recipe import Draw, Scene
+from ias_core.synthesis.recipe import Draw, Scene
 
 
 @synthesizers.register("cutpaste-scar-asbench")

@@ -11,7 +11,7 @@ from ias_core.synthesis import shapes
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.graded import Graded, each_px, put, shading
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, Scene
+from ias_core.synthesis.recipe import Draw, Scene
 
 
 @synthesizers.register("dent")

@@ -11,8 +11,8 @@ import numpy as np
 
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.perlin_mask import PerlinMasked
-from ias_core.synthesis.handcrafted.recipe import Scene
 from ias_core.synthesis.random_augment import random_augment
+from ias_core.synthesis.recipe import Scene
 
 
 @synthesizers.register("draem")

@@ -12,7 +12,7 @@ from ias_core.synthesis import shapes
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.graded import Graded, each_px, is_bright, put, shading
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, Scene
+from ias_core.synthesis.recipe import Draw, Scene
 
 _BODY_SHARE = 0.8  # of the written area; the rest is shadow
 _SHADOW = 0.55  # how much light it takes

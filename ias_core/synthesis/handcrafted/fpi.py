@@ -16,7 +16,7 @@ from ias_core.errors import IasError
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.places import core_place, side_of_square, square
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 
 def interpolate(first: np.ndarray, second: np.ndarray, factor: float) -> np.ndarray:
@@ -25,7 +25,7 @@ def interpolate(first: np.ndarray, second: np.ndarray, factor: float) -> np.ndar
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignPatch(HandCrafted):
+class ForeignPatch(Recipe):
     """The square that FPI and PII share; how the other image is let in is theirs.
 
     Both need parts that lie alike: with turned or shifted ones every patch is a gross defect, and with equal ones none

@@ -13,12 +13,12 @@ from ias_core.errors import IasError
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.places import core_place
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 
 @synthesizers.register("fpi-asbench")
 @dataclass(frozen=True, slots=True)
-class FPIAsbench(HandCrafted):
+class FPIAsbench(Recipe):
     """A brighter or darker disc.  Family: hand-crafted, self-contained.  Space: image.
 
     For comparison with ASBench only; "fpi" is the original. The severity is the offset as a share of the picture's

@@ -15,8 +15,8 @@ from ias_core.synthesis.handcrafted.fractal import attractor, random_system, ras
 from ias_core.synthesis.handcrafted.jitter import jitter_colour
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene, Void
 from ias_core.synthesis.handcrafted.turn import turned
+from ias_core.synthesis.recipe import Draw, Recipe, Scene, Void
 
 JITTERS = ("colours", "brightness and contrast", "two channels")
 _CORE = 0.8  # of each axis: pieces come from there, and go there
@@ -29,7 +29,7 @@ _NEAREST = cv2.INTER_NEAREST  # as Pillow turns
 
 @synthesizers.register("fractalad")
 @dataclass(frozen=True, slots=True)
-class FractalAD(HandCrafted):
+class FractalAD(Recipe):
     """A jittered piece of the image in the outline of a fractal.  Family: hand-crafted, self-contained.  Space: image.
 
     Published: a square of 0.1 to 0.5 of the side from the central 80 %; one of three jitters; flips; turned by 15 to 75

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
 from ias_core.synthesis.measures import GREY_LEVEL, surrounding_noise
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 FAINTEST = 3 * GREY_LEVEL  # on a flat surface: less than this cannot be told from rounding in an 8-bit file
 _PLACES = 10
@@ -22,7 +22,7 @@ _SHARPNESS = 4  # of the bend where the plainest form is reached
 
 
 @dataclass(frozen=True, slots=True)
-class Graded(HandCrafted):
+class Graded(Recipe):
     """A defect whose severity is its place between two contrasts, on a logarithmic scale as graded spots have it.
 
     The ranges are ours: a quarter of the local standard deviation is lost in it, sixteen of them are plain.

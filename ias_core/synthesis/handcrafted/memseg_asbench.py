@@ -13,7 +13,7 @@ import numpy as np
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.memseg import MemSeg
 from ias_core.synthesis.handcrafted.perlin_mask import roomy
-from ias_core.synthesis.handcrafted.recipe import Scene
+from ias_core.synthesis.recipe import Scene
 
 
 @synthesizers.register("memseg-asbench")

@@ -12,8 +12,8 @@ import numpy as np
 
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import PUBLISHED_SIDE_PX, Draw, HandCrafted, Scene, Void
 from ias_core.synthesis.poisson import blend
+from ias_core.synthesis.recipe import PUBLISHED_SIDE_PX, Draw, Recipe, Scene, Void
 
 _TRIES = 200
 _GAMMA_LEAST, _GAMMA_SHAPE, _GAMMA_SCALE = 0.03, 2, 0.05  # of half-widths, in shares of the side
@@ -84,7 +84,7 @@ def measured_severity(parent: np.ndarray, child: np.ndarray, written: np.ndarray
 
 @synthesizers.register("nsa")
 @dataclass(frozen=True, slots=True)
-class Nsa(HandCrafted):
+class Nsa(Recipe):
     """Patches of another OK image without a seam.  Family: hand-crafted, self-contained.  Space: image.
 
     With a part mask the product is an object: the patch takes its own gradients, and it has to hold and to meet

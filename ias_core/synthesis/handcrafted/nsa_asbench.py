@@ -13,12 +13,12 @@ from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.nsa import RESIZE_OBJECTS, RING_PX, measured_severity, pasted, without_ring
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 
 @synthesizers.register("nsa-asbench")
 @dataclass(frozen=True, slots=True)
-class NsaAsbench(HandCrafted):
+class NsaAsbench(Recipe):
     """A patch of the same image moved within it, without a seam.  Family: hand-crafted, self-contained.  Space: image.
 
     The severity is the opacity, 1 as published. ASBench knows no part; where the user gives one, the patch is centred

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from ias_core.synthesis import shapes
-from ias_core.synthesis.handcrafted.recipe import LEAST_AREA_PX, Draw, HandCrafted, Scene, Void
 from ias_core.synthesis.handcrafted.turn import turned
 from ias_core.synthesis.perlin import perlin_field
+from ias_core.synthesis.recipe import LEAST_AREA_PX, Draw, Recipe, Scene, Void
 
 _HALVINGS = 12
 _OUTSIDE = np.float32(-1e9)  # below every value of a field
@@ -102,7 +102,7 @@ def _flooded(height: np.ndarray, region: np.ndarray, area_px: int) -> np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
-class PerlinMasked(HandCrafted):
+class PerlinMasked(Recipe):
     """Base of the recipes; a subclass says what the matter is.
 
     noise : the function that draws a field

@@ -11,8 +11,8 @@ import numpy as np
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.fpi import ForeignPatch
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, Scene
 from ias_core.synthesis.poisson import Pixels, solve
+from ias_core.synthesis.recipe import Draw, Scene
 
 
 def interpolate_gradients(first: np.ndarray, second: np.ndarray, mask: np.ndarray, factor: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ias_core.synthesis.handcrafted.recipe import Scene, Void
+from ias_core.synthesis.recipe import Scene, Void
 
 
 def side_of_square(size_px: float) -> float:

@@ -15,7 +15,7 @@ from ias_core.synthesis import shapes
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.jitter import jitter_colour
 from ias_core.synthesis.handcrafted.places import corner
-from ias_core.synthesis.handcrafted.recipe import PUBLISHED_SIDE_PX, Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import PUBLISHED_SIDE_PX, Draw, Recipe, Scene
 
 KINDS = ("bezier", "scar", "clump")
 FILLS = ("crop", "noise")
@@ -30,7 +30,7 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 
 @synthesizers.register("reb")
 @dataclass(frozen=True, slots=True)
-class Reb(HandCrafted):
+class Reb(Recipe):
     """A Bezier region, a scar or a clump.  Family: hand-crafted, self-contained.  Space: image.
 
     The severity multiplies the weight of the fill: 1 for pieces of images, uniform in 0.5 to 1 for noise. An asked

@@ -15,7 +15,7 @@ from ias_core.errors import IasError, ShapeError
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.places import corner
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, HandCrafted, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 FILLS = ("black", "mean", "noise")
 _SETS = 3
@@ -49,7 +49,7 @@ def grid_masks(cells: int, cell_px: int, rng: np.random.Generator) -> np.ndarray
 
 @synthesizers.register("riad")
 @dataclass(frozen=True, slots=True)
-class RIAD(HandCrafted):
+class RIAD(Recipe):
     """A third of a window's grid cells, taken out.  Family: hand-crafted, inpainting-based.  Space: image.
 
     The severity is the opacity of the fill. A size is the diameter of the disc that has the area of all cells taken

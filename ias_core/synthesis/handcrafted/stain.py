@@ -13,7 +13,7 @@ from ias_core.synthesis import shapes
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.handcrafted.graded import Graded, cloud, each_px, is_bright, put
 from ias_core.synthesis.handcrafted.ranges import check_range
-from ias_core.synthesis.handcrafted.recipe import Draw, Scene
+from ias_core.synthesis.recipe import Draw, Scene
 
 _DENSITY = 1.2
 _PALE = 0.78

@@ -1,4 +1,4 @@
-"""What all hand-crafted recipes share: donors, places, redraws, the exact mask, and rounding once.
+"""What all image-space recipes share: donors, places, redraws, the exact mask, and rounding once.
 
 A recipe draws one defect; here it is looked at. Where the picture changed by no more than one grey level, the parent's
 pixels are put back, and a draw that nobody could see is drawn again: a patch that was pasted onto its like is no
@@ -98,7 +98,7 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class HandCrafted:
+class Recipe:
     """Base of the recipes; a subclass sets the class variables and defines ``draw``.
 
     name : registered name
