@@ -1,11 +1,12 @@
 """What every synthesis method gives and takes, and the registry of methods."""
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ias_core.errors import ShapeError
+from ias_core.errors import ShapeError, SynthesisError
 from ias_core.registry import Registry
 from ias_core.synthesis.texture_source import TextureSource
 
@@ -43,6 +44,54 @@ class SyntheticDefects:
             raise ShapeError("expected one parent, one severity and one texture name per image")
         if self.settings and len(self.settings) != n:
             raise ShapeError(f"expected one set of drawn values per image, got {len(self.settings)} for {n} images")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NgSource:
+    """One real NG that a method makes others from, at the size of the OK images.
+
+    name : str                     what the user calls the picture
+    image : (s, s, 3) float32      RGB in [0, 1]
+    mask : (s, s) bool             where its defect is
+    """
+
+    name: str
+    image: np.ndarray
+    mask: np.ndarray
+
+    def __post_init__(self) -> None:
+        side = self.image.shape[0]
+        if self.image.shape != (side, side, 3) or self.mask.shape != (side, side) or self.mask.dtype != bool:
+            raise ShapeError(
+                f"expected an NG (s, s, 3) and its mask bool (s, s), got {self.image.shape} and {self.mask.dtype} "
+                f"{self.mask.shape}"
+            )
+
+
+NEEDS = {
+    "sources": "a real NG with a mask of its defect",
+    "model": "a pixel model trained on this product's good parts",
+    "backend": "Stable Diffusion weights",
+    "adapter": "a training on your NG with those weights",
+}
+
+
+def build(name: str, given: Mapping[str, Any]) -> "ImageSynthesizer":
+    """The method of this name, with what it takes out of ``given``: field name -> value.
+
+    Raises
+    ------
+    KeyError
+        No such method.
+    SynthesisError
+        Something that the method cannot do without is not given.
+    """
+    method = synthesizers[name]
+    taken = {one.name: given[one.name] for one in fields(method) if given.get(one.name) is not None}
+    missing = [NEEDS[need] for need in method.needs if not taken.get(need)]
+    if missing:
+        raise SynthesisError(f"{name} needs {' and '.join(missing)}: give it that, or choose another method")
+    return method(**taken)
 
 
 def check_request(images: np.ndarray, count: int) -> None:
@@ -93,9 +142,11 @@ class ImageSynthesizer(Protocol):
     """Space: image. OK images in, NG images with exact masks out.
 
     has_size : whether the method takes ``size_px``
+    needs : of NEEDS, what it cannot do without; fields of these names take it
     """
 
-    has_size: bool
+    has_size: ClassVar[bool]
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __call__(
         self,

@@ -31,6 +31,7 @@ class _GlassLocal:
 
     name: ClassVar[str]
     has_size: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
     own: ClassVar[bool]
 
     def __call__(

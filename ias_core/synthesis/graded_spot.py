@@ -148,6 +148,7 @@ class GradedSpot:
     contrast_max: float = field(default=16.0, metadata={"min": 0.05, "max": 64.0})
 
     has_size: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for what, low, high in (

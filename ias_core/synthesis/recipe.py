@@ -104,11 +104,13 @@ class Recipe:
     name : registered name
     severities : the range that the published recipe draws its strength from
     has_size : whether ``draw`` obeys ``scene.size_px``
+    needs : see ``ias_core.synthesis.base.ImageSynthesizer``
     """
 
     name: ClassVar[str]
     severities: ClassVar[tuple[float, float]] = (1.0, 1.0)
     has_size: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         """One defect; raises Void where this draw makes none."""

@@ -13,7 +13,10 @@ from ias_core.errors import IasError
 
 MIXTURE = "mixture"
 FILTERS = ("null", "artefact", "duplicate")
+PLACES = ("part", "near")
+TURNS = ("any", "quarter", "none")
 DEVICES = ("auto", "cuda", "mps", "cpu")
+_TEXTS = ("sources", "adapters")  # settings that name texts by text; the others name numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,49 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OneShotConfig:
+    """How a real NG's defect is carried over to good parts; see ``ias_core.synthesis.one_shot``.
+
+    ``softness``: noise level in grey levels from which the pixel model redraws it; 0 needs no model: instant mode.
+    ``guidance``: in [0, 1], how firmly the redrawing is held to the original. ``model``: digest of the pixel model,
+    empty for none. ``place``: one of PLACES; ``turn``: one of TURNS.
+    """
+
+    softness: float = 0.0
+    guidance: float = 0.5
+    model: str = ""
+    place: str = "part"
+    turn: str = "any"
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.softness <= 255, "softness", "in 0..255 grey levels", self.softness)
+        _check(0 <= self.guidance <= 1, "guidance", "in [0, 1]", self.guidance)
+        _check(self.place in PLACES, "place", f"one of {', '.join(PLACES)}", self.place)
+        _check(self.turn in TURNS, "turn", f"one of {', '.join(TURNS)}", self.turn)
+        _check(not self.softness or bool(self.model), "softness", "0 as long as no pixel model is named", self.softness)
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedConfig:
+    """Diffusion weights of the user's, and what methods over them are told; see ``ias_core.synthesis.pretrained``.
+
+    ``weights``, ``controlnet``, ``ip_adapter``: a folder of this machine or a hub id; empty for none. ``product``,
+    ``defect``: words for prompts. ``steps``: of denoising. ``adapters``: method -> digest of what it was trained to.
+    """
+
+    weights: str = ""
+    controlnet: str = ""
+    ip_adapter: str = ""
+    product: str = "part"
+    defect: str = "defect"
+    steps: int = 50
+    adapters: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.steps <= 1000, "steps", "in 1..1000", self.steps)
+
+
+@dataclass(frozen=True, slots=True)
 class SynthesisConfig:
     """Which synthetic NG are made. Only ``primary`` has a voice in rules that use synthetic NG.
 
@@ -51,6 +97,8 @@ class SynthesisConfig:
     MIXTURE. ``severity``, ``size_px``: method -> dial; a method that is not named draws as published.
     ``textures``: folder of the user's textures; empty: those this package makes.
     ``foreground``: where defects may lie, as the foreground service writes it; "none": anywhere.
+    ``sources``: sha256 of a real NG -> where its defect is, as ``pages.services.ng_sources`` writes it; methods that
+    start from real NG start from these, and none of them can verify. ``one_shot``, ``pretrained``: their settings.
     ``filters``: of FILTERS, those whose verdicts take synthetic NG out of every count; see ``pages.services.quality``.
     """
 
@@ -65,6 +113,9 @@ class SynthesisConfig:
     textures: str = ""
     foreground: str = "none"
     filters: tuple[str, ...] = ("null", "duplicate")
+    sources: dict[str, str] = field(default_factory=dict)
+    one_shot: OneShotConfig = field(default_factory=OneShotConfig)
+    pretrained: PretrainedConfig = field(default_factory=PretrainedConfig)
 
     def __post_init__(self) -> None:
         _check(1 <= self.count <= 500, "count", "in 1..500", self.count)
@@ -119,7 +170,8 @@ def _convert(name: str, default: Any, value: Any) -> Any:
     if isinstance(default, tuple) and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if isinstance(default, dict) and isinstance(value, dict):
-        return {key: _convert(f"{name} {key}", 0.0, number) for key, number in value.items()}
+        kind = "" if name in _TEXTS else 0.0
+        return {key: _convert(f"{name} {key}", kind, one) for key, one in value.items()}
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is type(default):

@@ -1,0 +1,120 @@
+"""Pictures to latents and back, noise levels, prompts, and the blended sampling that most methods share.
+
+Blended latent diffusion (O. Avrahami, O. Fried, D. Lischinski, ACM TOG 42 (2023), no. 149): before each step the
+latent outside the mask is the OK picture's own, noised to the same time, so that only the inside is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from ias_core.synthesis.pretrained.backend import Backend
+
+Predict = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+"""(latent, time, step) -> predicted noise, all guidance in it."""
+
+
+def to_pixels(picture: np.ndarray, side: int, backend: Backend) -> torch.Tensor:
+    """(1, 3, side, side) in [-1, 1] from a picture (s, s, 3) in [0, 1], resized bilinearly with antialiasing."""
+    pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(backend.device, backend.dtype)
+    if pixels.shape[-1] != side:
+        pixels = torch.nn.functional.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
+    return pixels * 2 - 1
+
+
+def to_picture(pixels: torch.Tensor, side: int) -> np.ndarray:
+    """(side, side, 3) float32 in [0, 1] from pixels (1, 3, h, w) in [-1, 1]."""
+    pixels = pixels.detach().float()
+    if pixels.shape[-1] != side:
+        pixels = torch.nn.functional.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True)
+    return ((pixels[0] + 1) / 2).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+
+
+def encode(pixels: torch.Tensor, backend: Backend) -> torch.Tensor:
+    """(n, 4, h / f, w / f) scaled latent: the mode of the VAE's distribution, so nothing random enters."""
+    vae = backend.vae
+    return vae.encode(pixels).latent_dist.mode() * vae.config.scaling_factor
+
+
+def decode(latent: torch.Tensor, backend: Backend) -> torch.Tensor:
+    """(n, 3, h, w) pixels in about [-1, 1]."""
+    vae = backend.vae
+    return vae.decode(latent / vae.config.scaling_factor, return_dict=False)[0]
+
+
+def cell_px(backend: Backend) -> int:
+    """Side of a latent cell in px: 8 for Stable Diffusion."""
+    return 2 ** (len(backend.vae.config.block_out_channels) - 1)
+
+
+def latent_mask(mask: np.ndarray, side: int, backend: Backend) -> torch.Tensor:
+    """(1, 1, h, w) of 0 and 1 at latent size: a cell is in where any of its pixels is, so no mask vanishes."""
+    grid = side // cell_px(backend)
+    inside = torch.from_numpy(mask.astype(np.float32))[None, None]
+    return torch.nn.functional.adaptive_max_pool2d(inside, grid).to(backend.device, backend.dtype)
+
+
+def embed(prompts: list[str], backend: Backend) -> torch.Tensor:
+    """(n, tokens, width) hidden states of the text encoder."""
+    tokens = backend.tokenizer(
+        prompts,
+        padding="max_length",
+        max_length=backend.tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+    return backend.text_encoder(tokens.to(backend.device))[0]
+
+
+def ddim(backend: Backend, steps: int) -> Any:
+    """A deterministic DDIM scheduler on the backend's noise schedule, its times set."""
+    from diffusers import DDIMScheduler
+
+    config = backend.scheduler | {"clip_sample": False, "set_alpha_to_one": False, "timestep_spacing": "leading"}
+    scheduler = DDIMScheduler.from_config({key: value for key, value in config.items() if not key.startswith("_")})
+    scheduler.set_timesteps(steps, device=backend.device)
+    return scheduler
+
+
+def starting(times: torch.Tensor, strength: float) -> torch.Tensor:
+    """The times from which to denoise at this strength in [0, 1]: all of them at 1, none at 0."""
+    keep = min(int(round(len(times) * strength)), len(times))
+    return times[len(times) - keep :]
+
+
+def blended(
+    predict: Predict,
+    scheduler: Any,
+    times: torch.Tensor,
+    latent: torch.Tensor,
+    clean: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Denoise inside the mask; outside, the clean latent noised to the time of each step, and clean at the end.
+
+    Parameters
+    ----------
+    predict : callable
+        Noise (1, c, h, w) predicted at a latent and time.
+    latent : (1, c, h, w)   what to start from, at the noise of ``times[0]``
+    clean : (1, c, h, w)    latent of the OK picture
+    mask : (1, 1, h, w)     1 inside
+    generator : torch.Generator
+        On the CPU, so that a seed means the same on every device.
+
+    Returns
+    -------
+    (1, c, h, w)
+    """
+    for step, time in enumerate(times):
+        noise = torch.randn(clean.shape, generator=generator).to(clean)
+        latent = mask * latent + (1 - mask) * scheduler.add_noise(clean, noise, time[None])
+        latent = scheduler.step(predict(latent, time, step), time, latent).prev_sample
+    return mask * latent + (1 - mask) * clean
