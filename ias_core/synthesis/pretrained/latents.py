@@ -47,6 +47,13 @@ def decode(latent: torch.Tensor, backend: Backend) -> torch.Tensor:
     return vae.decode(latent / vae.config.scaling_factor, return_dict=False)[0]
 
 
+def round_trip(picture: np.ndarray, backend: Backend) -> np.ndarray:
+    """(s, s, 3) float32 in [0, 1]: a picture (s, s, 3) through the VAE and back, at the backend's side in between."""
+    with torch.no_grad():
+        pixels = decode(encode(to_pixels(picture, backend.side_px, backend), backend), backend)
+    return to_picture(pixels, len(picture))
+
+
 def cell_px(backend: Backend) -> int:
     """Side of a latent cell in px: 8 for Stable Diffusion."""
     return 2 ** (len(backend.vae.config.block_out_channels) - 1)
