@@ -5,10 +5,12 @@ Every distinct score is a threshold and NG means score >= threshold, as in sciki
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtri
 
+from calibration.by_source import checked_sources, independent
 from calibration.checks import checked_rate, checked_scores
 from calibration.types import Auroc, RocBand, RocCurve
 
@@ -49,8 +51,13 @@ def roc_curve(ok: np.ndarray, ng: np.ndarray) -> RocCurve:
     )
 
 
-def roc_band(ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95) -> RocBand:
+def roc_band(
+    ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95, *, sources: Sequence[str] | None = None
+) -> RocBand:
     """ROC with rectangles that hold the true (FPR, recall) at all thresholds at once.
+
+    ``sources``: the real NG that each synthetic one was made from; the recall is then as open as that many NG leave it
+    (ours; the constant is proven for independent scores, not for shares of sources).
 
     Notes
     -----
@@ -68,7 +75,8 @@ def roc_band(ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95) -> RocBan
     confidence = checked_rate(confidence, "confidence")
     curve = roc_curve(ok, ng)
     delta = 1.0 - math.sqrt(confidence)
-    ok_margin, ng_margin = (math.sqrt(math.log(2.0 / delta) / (2.0 * len(scores))) for scores in (ok, ng))
+    n_ng = independent(checked_sources(sources, len(ng)), len(ng))
+    ok_margin, ng_margin = (math.sqrt(math.log(2.0 / delta) / (2.0 * n)) for n in (len(ok), n_ng))
     return RocBand(
         curve=curve,
         fpr_low=np.maximum(curve.fpr - ok_margin, 0.0),
@@ -79,15 +87,18 @@ def roc_band(ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95) -> RocBan
     )
 
 
-def auroc(ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95) -> Auroc:
+def auroc(ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95, *, sources: Sequence[str] | None = None) -> Auroc:
     """Area under the ROC with an approximate two-sided interval that stays honest at an area of 1.
+
+    ``sources``: the real NG that each synthetic one was made from; the interval is then over these.
 
     Notes
     -----
     The estimate is a mean over matchings of OK with NG, and each matching is a mean of min(n_ok, n_ng)
     independent values in [0, 1] with the true area A as expectation. So its variance is at most
     A (1 - A) / min(n_ok, n_ng), for any two distributions and with ties; the Wilson score interval with that
-    many trials follows. The variance bound is exact, the normal shape an approximation.
+    many trials follows. The variance bound is exact, the normal shape an approximation. With sources a value is the
+    mean over a source's pictures, in [0, 1] as well, and the number of sources takes the place of n_ng.
     Sources: W. Hoeffding, J. Amer. Statist. Assoc. 58 (1963), 13-30, section 5 (matchings); Z. W. Birnbaum
     and O. M. Klose, Ann. Math. Statist. 28 (1957), 933-945 (variance); E. B. Wilson, J. Amer. Statist. Assoc.
     22 (1927), 209-212 (interval).
@@ -105,7 +116,7 @@ def auroc(ok: np.ndarray, ng: np.ndarray, confidence: float = 0.95) -> Auroc:
     not_above = np.searchsorted(ok, ng, side="right")
     area = float((below + not_above).sum()) / (2.0 * ok.size * ng.size)  # ties count half
 
-    n_eff = min(ok.size, ng.size)
+    n_eff = min(ok.size, independent(checked_sources(sources, ng.size), ng.size))
     z = float(ndtri(0.5 + confidence / 2.0))
     centre = area + z * z / (2.0 * n_eff)
     margin = z * math.sqrt(area * (1.0 - area) / n_eff + (z / (2.0 * n_eff)) ** 2)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.by_source import checked_sources
 from calibration.checks import checked_scores
 from calibration.choices import gap_at
 from calibration.errors import CalibrationError
-from calibration.resampling import rank_thresholds, youden_thresholds
+from calibration.resampling import LEAST_NG, enough_ng, rank_thresholds, youden_thresholds
 from calibration.rules import is_ng
 from calibration.synthetic_rules import youden
 from calibration.types import ThresholdChoice
@@ -69,6 +70,7 @@ def robustness(
     severities: Mapping[str, np.ndarray],
     rng: np.random.Generator,
     seeds: Sequence[SeedScores] = (),
+    sources: Mapping[str, Sequence[str]] | None = None,
     draws: int = 1000,
 ) -> tuple[Spread, ...]:
     """Ranges of the recommendation, of Youden's threshold and of the synthetic recall.
@@ -88,11 +90,15 @@ def robustness(
     rng : numpy.random.Generator
     seeds : sequence of SeedScores
         Other coreset seeds, where they were run.
+    sources : mapping of str to sequence of str, optional
+        Of a generator that starts from real NG, the one that each synthetic NG was made from: these are drawn, not
+        their pictures.
 
     Returns
     -------
     tuple of Spread
-        Only what could be varied: with one generator there is no range over generators.
+        Only what could be varied: with one generator there is no range over generators, and where the primary one
+        starts from fewer than 10 real NG none of Youden's threshold over the images drawn.
 
     Raises
     ------
@@ -123,8 +129,9 @@ def robustness(
         )
     ]
     at_youden = youden(ok, synthetic[primary], source=chosen.source).value if primary in synthetic else None
-    if at_youden is not None:
-        moved = youden_thresholds(ok, synthetic[primary], rng=rng, draws=draws)
+    of_primary = (sources or {}).get(primary)
+    if at_youden is not None and enough_ng(LEAST_NG, checked_sources(of_primary, synthetic[primary].size)):
+        moved = youden_thresholds(ok, synthetic[primary], rng=rng, draws=draws, sources=of_primary)
         if (known := moved[np.isfinite(moved)]).size:
             rows.append(_of_draws(YOUDEN, "which images were drawn", known, at_youden))
     by_generator = _groups(synthetic, severities)

@@ -7,6 +7,7 @@ exact limits in place of Wilson's (see ``transfer``).
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -282,7 +283,14 @@ def regret_interval(
     return low, min(high, max(weight, 1.0 - weight))  # one band of scores is all that two thresholds differ by
 
 
-def auroc_gap(ok: np.ndarray, synthetic: np.ndarray, real: np.ndarray, confidence: float = 0.95) -> Difference:
+def auroc_gap(
+    ok: np.ndarray,
+    synthetic: np.ndarray,
+    real: np.ndarray,
+    confidence: float = 0.95,
+    *,
+    sources: Sequence[str] | None = None,
+) -> Difference:
     """AUROC(OK, synthetic) - AUROC(OK, real), with an approximate two-sided interval: positive = synthetic too easy.
 
     Parameters
@@ -291,6 +299,8 @@ def auroc_gap(ok: np.ndarray, synthetic: np.ndarray, real: np.ndarray, confidenc
         Image scores, higher = more anomalous.
     confidence : float
         In (0, 1).
+    sources : sequence of str, optional
+        The real NG that each synthetic one was made from.
 
     Returns
     -------
@@ -317,7 +327,7 @@ def auroc_gap(ok: np.ndarray, synthetic: np.ndarray, real: np.ndarray, confidenc
     >>> gap.value, round(gap.low, 2), round(gap.high, 2)
     (0.25, -0.03, 0.8)
     """
-    of_synthetic, of_real = (auroc(ok, ng, confidence) for ng in (synthetic, real))
+    of_synthetic, of_real = auroc(ok, synthetic, confidence, sources=sources), auroc(ok, real, confidence)
     return _difference(
         (of_synthetic.auroc, of_synthetic.low, of_synthetic.high),
         (of_real.auroc, of_real.low, of_real.high),
@@ -427,6 +437,7 @@ def transfer(
     margin: float = 0.05,
     weight: float = 0.5,
     confidence: float = 0.95,
+    sources: Sequence[str] | None = None,
 ) -> Transfer:
     """All that n OK, synthetic and real NG say about a threshold chosen on the synthetic ones.
 
@@ -445,6 +456,8 @@ def transfer(
         In (0, 1), of escapes in the loss, see ``losses``.
     confidence : float
         In (0, 1): two-sided for intervals, one-sided for each limit of the three rates.
+    sources : sequence of str, optional
+        The real NG that each synthetic one was made from: what the synthetic side says then rests on these.
 
     Returns
     -------
@@ -478,15 +491,16 @@ def transfer(
     """
     ok, synthetic, real = (
         _sorted(ok, "OK scores"),
-        _sorted(synthetic, "synthetic NG scores"),
+        checked_scores(synthetic, "synthetic NG scores").astype(np.float64),
         checked_scores(real, "real NG scores").astype(np.float64),
     )
+    in_order = np.sort(synthetic)
     threshold = _finite_threshold(threshold)
     margin, weight = checked_rate(margin, "margin"), checked_rate(weight, "weight")
     confidence = checked_rate(confidence, "confidence")
     from scipy.stats import ks_2samp, wasserstein_distance  # importing it takes longer than all the rest
 
-    ranks = (np.searchsorted(synthetic, real, side="left") + np.searchsorted(synthetic, real, side="right")) / (
+    ranks = (np.searchsorted(in_order, real, side="left") + np.searchsorted(in_order, real, side="right")) / (
         2.0 * synthetic.size
     )
     with warnings.catch_warnings():  # where its exact p leaves [0, 1] by rounding it falls back by itself, and says so
@@ -494,8 +508,14 @@ def transfer(
         ks = ks_2samp(synthetic, real)
     iqr = float(np.subtract(*np.quantile(ok, [0.75, 0.25])))
 
-    caught, caught_real = counts_at(synthetic, threshold, confidence), counts_at(real, threshold, confidence)
-    gap = recall_gap((caught.k, caught.n), (caught_real.k, caught_real.n), confidence)
+    caught = counts_at(synthetic, threshold, confidence, sources=sources)
+    caught_real = counts_at(real, threshold, confidence)
+    if sources is None:
+        gap = recall_gap((caught.k, caught.n), (caught_real.k, caught_real.n), confidence)
+    else:
+        level = 0.5 + confidence / 2.0
+        both = counts_at(synthetic, threshold, level, sources=sources), counts_at(real, threshold, level)
+        gap = _difference(*map(_limits, both), confidence)
     interval = regret_interval(ok, real, threshold, rng=rng, weight=weight, confidence=confidence)
 
     notes = [
@@ -515,9 +535,9 @@ def transfer(
         n_ok=int(ok.size),
         n_synthetic=int(synthetic.size),
         n_real=int(real.size),
-        auroc_synthetic=auroc(ok, synthetic, confidence),
+        auroc_synthetic=auroc(ok, synthetic, confidence, sources=sources),
         auroc_real=auroc(ok, real, confidence),
-        auroc_gap=auroc_gap(ok, synthetic, real, confidence),
+        auroc_gap=auroc_gap(ok, synthetic, real, confidence, sources=sources),
         ranks=tuple(ranks.tolist()),
         n_outside=int(np.count_nonzero((ranks < _INNER[0]) | (ranks > _INNER[1]))),
         ks_statistic=float(ks.statistic),
