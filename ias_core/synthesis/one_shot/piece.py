@@ -24,6 +24,7 @@ _INPAINT_RADIUS_PX = 5
 _LARGEST_SHARE = 0.5  # of the picture
 _ON_PART = 0.75
 _NEAR_SHARE = 0.1  # of the side: how far from the NG's own place "near" may be
+_REACH_PX = 4  # of a Gaussian of sigma 1
 _LARGEST_LOSS = 0.3  # of the residual, to clipping
 
 
@@ -230,15 +231,20 @@ def collage(
         Clipping would take more than 30 % of the residual at amplitude 1; at any amplitude, so that a place that is
         taken for one is taken for all.
     """
-    weight = np.maximum(mask, cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1))
-    full = residual * weight[..., None]
-    if (lost := _lost(picture, full)) > _LARGEST_LOSS:
+    out = picture.copy()
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    # the weight of a pixel further away is 0
+    box = np.s_[max(0, top - _REACH_PX) : top + height + _REACH_PX, max(0, left - _REACH_PX) : left + width + _REACH_PX]
+    weight = np.maximum(mask[box], cv2.GaussianBlur(mask[box].astype(np.float32), (2 * _REACH_PX + 1,) * 2, 1))
+    full = residual[box] * weight[..., None]
+    if (lost := _lost(picture[box], full)) > _LARGEST_LOSS:
         raise Void(
             f"the part is too dark or too bright there: clipping takes {lost:.0%} of the defect, at most "
             f"{_LARGEST_LOSS:.0%} may be lost"
         )
     added = np.float32(amplitude) * full
-    return np.clip(picture + added, 0, 1), _lost(picture, added)
+    out[box] = np.clip(picture[box] + added, 0, 1)
+    return out, _lost(picture[box], added)
 
 
 def _lost(picture: np.ndarray, added: np.ndarray) -> float:

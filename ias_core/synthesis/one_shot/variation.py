@@ -1,7 +1,7 @@
 """How one defect becomes many: turned, scaled, mirrored and mildly bent, its look and its mask together.
 
-The project's notes on TF-IDG, section 4, B2.3: rotation, scale and flips as there. The bend is ours, and mild: it moves
-what lies a third of the defect apart by about an eighth of that, so that no line tears.
+The project's notes on TF-IDG, section 4, B2.3: rotation, scale and flips as there. The bend is ours, and mild: what
+lies a third of the defect apart is moved against each other by about an eighth of that, so that no line tears.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Variation:
     scale : float             new length / old length
     degrees : float           counterclockwise
     flips : two of bool       upside down, left to right; before the turn
-    bend : (4, 4, 2) float    displacement of nodes, evenly spread over the new defect, in its longer side
+    bend : (4, 4, 2) float    displacement of nodes that are spread evenly over the new defect, down and across, as a
+                              share of its longer side
     """
 
     scale: float
@@ -59,7 +60,7 @@ class Variation:
         share, flips = rng.uniform(), rng.integers(0, 2, 2)  # drawn for every turn: what follows is the same then
         degrees = {"any": 360 * share, "quarter": 90.0 * int(4 * share), "none": 0.0}[turn]
         upside_down, mirrored = (bool(flip) and turn != "none" for flip in flips)
-        return cls(factor, degrees, (upside_down, mirrored), rng.normal(0, _BEND, (_NODES, _NODES, 2)))
+        return cls(factor, degrees, (upside_down, mirrored), _bend(rng))
 
     def on(self, residual: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
         """The varied look and mask in their smallest box with a rim, and where its centre came to lie.
@@ -114,7 +115,7 @@ class Variation:
         ]
         y, x = (np.arange(extent, dtype=np.float32) - (extent - 1) / 2 for extent in new)
         field = cv2.resize(self.bend.astype(np.float32) * longer, new[::-1], interpolation=cv2.INTER_CUBIC)
-        x, y = x[None] + field[..., 0], y[:, None] + field[..., 1]
+        x, y = x[None] + field[..., 1], y[:, None] + field[..., 0]
         upside_down, mirrored = (-1 if flip else 1 for flip in self.flips)
         across = mirrored * (cos * x - sin * y) / self.scale
         down = upside_down * (sin * x + cos * y) / self.scale
@@ -122,3 +123,11 @@ class Variation:
             (across + (padded[1] - 1) / 2).astype(np.float32),
             (down + (padded[0] - 1) / 2).astype(np.float32),
         )
+
+
+def _bend(rng: np.random.Generator) -> np.ndarray:
+    """(4, 4, 2): a random bend, less what would move, turn or scale the whole."""
+    bend = rng.normal(0, _BEND, (_NODES**2, 2))
+    across, down = np.meshgrid(np.linspace(-1, 1, _NODES), np.linspace(-1, 1, _NODES))
+    affine = np.stack([np.ones(_NODES**2), across.ravel(), down.ravel()], 1)
+    return (bend - affine @ np.linalg.lstsq(affine, bend, rcond=None)[0]).reshape(_NODES, _NODES, 2)
