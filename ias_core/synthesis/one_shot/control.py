@@ -65,7 +65,7 @@ def control_pictures(
             Scene(images, parent, None if foregrounds is None else foregrounds[parent], size_px, textures)
             for parent in ((i + k) % len(images) for k in range(len(images)))
         )
-        parents[i], pictures[i] = _first(method, scenes: Iterable[Scene], rng, grey=grey)
+        parents[i], pictures[i] = _first(method, scenes, rng, grey=grey)
     return pictures, parents
 
 
