@@ -41,7 +41,7 @@ class PixelModel:
     window_px : int      side of the windows it was trained on
     scale : float        s: root mean square of the training windows less their mean colours, for values in [-1, 1]
     meta : dict          JSON-ready facts of the training: steps, seconds, losses, seed, device, the digest of the
-        pictures, ok_to_ok (mean change in grey levels, see ``ias_core.synthesis.one_shot.sampling``) ...
+        pictures, ok_to_ok (mean change in grey levels, see ``ias_core.synthesis.one_shot.ok_to_ok``) ...
     digest : str         sha256 of settings and weights; facts do not count
     """
 

@@ -14,9 +14,9 @@ import torch
 
 from ias_core.errors import ShapeError
 from ias_core.synthesis.one_shot.pixel_model import PixelModel, alphas_cumprod, mean_colours, to_window
+from ias_core.synthesis.one_shot.window import around, edit_mask, placed
 
 POINTS = 20
-OK_TO_OK_SIGMA = 40.0
 _GREY_LEVELS = 127.5  # in one unit of values in [-1, 1]
 
 
@@ -79,10 +79,63 @@ def redrawn(
     _check(canvas, collage, edit, core)
     if not 0 <= guidance <= 1:
         raise ShapeError(f"expected a guidance in [0, 1], got {guidance}")
-    both = _denoised(
+    both = denoised(
         model, canvas, (collage, canvas), edit, core, sigma=sigma, guidance=guidance, generator=generator, points=points
     )
     return both[0] - both[1]
+
+
+def difference_in_window(
+    model: PixelModel,
+    picture: np.ndarray,
+    collage: np.ndarray,
+    mask: np.ndarray,
+    *,
+    sigma: float,
+    guidance: float,
+    generator: torch.Generator,
+) -> np.ndarray:
+    """What a pasted defect adds to a good part once the model has redrawn it, whatever the defect's size.
+
+    Parameters
+    ----------
+    picture, collage : ndarray of shape (s, s, 3)
+        The good part, and the same with the defect pasted in; float32 in [0, 1], s at least the model's window.
+    mask : ndarray of shape (s, s)
+        bool, the defect's place.
+    sigma, guidance, generator
+        As of ``redrawn``.
+
+    Returns
+    -------
+    ndarray of shape (s, s, 3)
+        float32, in units of [0, 1] intensity, of either sign: to be added to ``picture`` and clipped. 0 outside the
+        mask grown by 4 px, and 0 everywhere where collage and picture are the same.
+
+    Raises
+    ------
+    ShapeError
+        An empty mask, a picture smaller than the model's window, or arrays that do not fit.
+    """
+    if picture.shape != (*mask.shape, 3) or collage.shape != picture.shape or mask.dtype != bool:
+        raise ShapeError(
+            f"expected picture and collage (s, s, 3) with a bool mask (s, s), got {picture.shape}, {collage.shape} and "
+            f"{mask.dtype} {mask.shape}"
+        )
+    window = around(mask, model.window_px)
+    edit = edit_mask(mask)
+    core = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)
+    difference = redrawn(
+        model,
+        window.reduced(picture),
+        window.reduced(collage),
+        window.reduced(edit),
+        window.reduced(core),
+        sigma=sigma,
+        guidance=guidance,
+        generator=generator,
+    )
+    return placed(difference, window, edit, mask)
 
 
 def overnoised(
@@ -120,7 +173,7 @@ def overnoised(
     _check(canvas, canvas, edit, edit)
     if not strength >= 0:
         raise ShapeError(f"expected a strength of 0 or more, got {strength}")
-    both = _denoised(
+    both = denoised(
         model,
         canvas,
         (canvas, canvas),
@@ -135,55 +188,7 @@ def overnoised(
     return both[0] - both[1]
 
 
-def ok_to_ok_change(model: PixelModel, pictures: np.ndarray, *, seed: int, sigma: float = OK_TO_OK_SIGMA) -> float:
-    """How much a pass over good parts changes them where no difference is taken: the test of the model's worth.
-
-    Parameters
-    ----------
-    pictures : ndarray of shape (n, s, s, 3)
-        Good parts that it was not trained on, float32 in [0, 1]; one window at random of each.
-    sigma : float
-        Start of the pass. 40 is the higher of the two that the methods start from, and without guidance, as here, a
-        pass changes most: a bound rather than an average.
-
-    Returns
-    -------
-    float
-        Mean absolute change in the redrawn middle of the windows, in grey levels of 255.
-
-    Raises
-    ------
-    ShapeError
-        No picture, or pictures smaller than the model's window.
-    """
-    if pictures.ndim != 4 or not len(pictures) or min(pictures.shape[1:3]) < model.window_px:
-        raise ShapeError(f"expected good parts of at least {model.window_px} px a side, got {pictures.shape}")
-    rng = np.random.default_rng(seed)
-    w = model.window_px
-    edit = np.zeros((w, w), np.float32)
-    edit[w // 6 : w - w // 6, w // 6 : w - w // 6] = 1
-    edit = cv2.GaussianBlur(edit, (0, 0), 1)
-    changes = []
-    for picture in pictures:
-        top, left = (int(rng.integers(extent - w + 1)) for extent in picture.shape[:2])
-        window = picture[top : top + w, left : left + w]
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        (again,) = _denoised(
-            model,
-            window,
-            (window,),
-            edit,
-            np.zeros_like(edit),
-            sigma=sigma,
-            guidance=0.0,
-            generator=generator,
-            points=POINTS,
-        )
-        changes.append(255 * float(np.abs(again - window)[edit > 0.5].mean()))
-    return float(np.mean(changes))
-
-
-def _denoised(
+def denoised(
     model: PixelModel,
     canvas: np.ndarray,
     starts: tuple[np.ndarray, ...],

@@ -4,20 +4,12 @@ The project's notes on TF-IDG, section 4 B2 step 1: a defect whose box is longer
 worked on in a picture made smaller, and only the difference is enlarged, so the good part keeps its own pixels.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from ias_core.errors import ShapeError
-
-if TYPE_CHECKING:
-    import torch
-
-    from ias_core.synthesis.one_shot.pixel_model import PixelModel
 
 _MOST_OF_WINDOW = 44 / 64  # of its side: the longest that a defect's box may be
 _EDIT = np.ones((5, 5), np.uint8)
@@ -101,58 +93,3 @@ def placed(difference: np.ndarray, window: Window, edit: np.ndarray, mask: np.nd
     if window.side != window.model_px:
         whole *= edit[..., None]
     return np.where(reach(mask)[..., None], whole, np.float32(0))
-
-
-def difference_in_window(
-    model: PixelModel,
-    picture: np.ndarray,
-    collage: np.ndarray,
-    mask: np.ndarray,
-    *,
-    sigma: float,
-    guidance: float,
-    generator: torch.Generator,
-) -> np.ndarray:
-    """What a pasted defect adds to a good part once the model has redrawn it, whatever the defect's size.
-
-    Parameters
-    ----------
-    picture, collage : ndarray of shape (s, s, 3)
-        The good part, and the same with the defect pasted in; float32 in [0, 1], s at least the model's window.
-    mask : ndarray of shape (s, s)
-        bool, the defect's place.
-    sigma, guidance, generator
-        As of ``ias_core.synthesis.one_shot.sampling.redrawn``.
-
-    Returns
-    -------
-    ndarray of shape (s, s, 3)
-        float32, in units of [0, 1] intensity, of either sign: to be added to ``picture`` and clipped. 0 outside the
-        mask grown by 4 px, and 0 everywhere where collage and picture are the same.
-
-    Raises
-    ------
-    ShapeError
-        An empty mask, a picture smaller than the model's window, or arrays that do not fit.
-    """
-    if picture.shape != (*mask.shape, 3) or collage.shape != picture.shape or mask.dtype != bool:
-        raise ShapeError(
-            f"expected picture and collage (s, s, 3) with a bool mask (s, s), got {picture.shape}, {collage.shape} and "
-            f"{mask.dtype} {mask.shape}"
-        )
-    from ias_core.synthesis.one_shot.sampling import redrawn
-
-    window = around(mask, model.window_px)
-    edit = edit_mask(mask)
-    core = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)
-    difference = redrawn(
-        model,
-        window.reduced(picture),
-        window.reduced(collage),
-        window.reduced(edit),
-        window.reduced(core),
-        sigma=sigma,
-        guidance=guidance,
-        generator=generator,
-    )
-    return placed(difference, window, edit, mask)
