@@ -14,12 +14,14 @@ import numpy as np
 
 from ias_core.errors import SynthesisError
 from ias_core.synthesis.base import NEEDS, NgSource, is_grey
+from ias_core.synthesis.one_shot.control import shown
+from ias_core.synthesis.one_shot.piece import PLACES, changed, collage, cut, drawn, laid
+from ias_core.synthesis.one_shot.variation import TURNS
 from ias_core.synthesis.pretrained.adapter import Adapter
 from ias_core.synthesis.pretrained.windows import (
     Box,
     Window,
     box_around,
-    collage_of,
     opacity_of,
     resized,
     resized_mask,
@@ -41,6 +43,26 @@ KINDS = {
 FAMILIES = {"sd": "Stable Diffusion 1.x or 2.x", "sdxl": "Stable Diffusion XL"}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """Where a defect is to be drawn, everything random decided.
+
+    source : NgSource
+    box : Box                 the square of the scene that the model sees
+    window : Window           what is in it
+    mask : (s, s) bool        the target
+    seed : int                for the model's noise
+    told : dict               what was drawn, JSON-ready
+    """
+
+    source: NgSource
+    box: Box
+    window: Window
+    mask: np.ndarray
+    seed: int
+    told: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Pretrained(Recipe):
     """Base of the methods over diffusion weights; a subclass sets the class variables and defines ``paint``.
@@ -50,6 +72,7 @@ class Pretrained(Recipe):
     adapter : what ``fit`` made of the sources, for methods that are trained
     product, defect : words for prompts
     steps : of denoising
+    place, turn : as of ``one-shot-diffusion``: where the target may lie, and how the NG's defect may be turned for it
 
     kinds, families : of ``Backend.kind`` and ``Backend.family``, what the method runs on
     least_ng : how many real NG it takes at least
@@ -64,6 +87,8 @@ class Pretrained(Recipe):
     product: str = "part"
     defect: str = "defect"
     steps: int = field(default=50, metadata={"min": 1, "max": 1000})
+    place: str = field(default="part", metadata={"choices": PLACES})
+    turn: str = field(default="any", metadata={"choices": TURNS})
 
     needs: ClassVar[tuple[str, ...]] = ("sources", "backend")
     kinds: ClassVar[tuple[str, ...]] = ("text-to-image",)
@@ -104,56 +129,65 @@ class Pretrained(Recipe):
         """What else each draw is to tell, JSON-ready."""
         return {}
 
+    def both(self, window: Window, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """What ``draw`` takes the difference of: the window painted and unpainted, from the same random numbers."""
+        return self._run(self.paint, window, seed), self._run(self.unpainted, window, seed)
+
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         """Section 3 of tf-idg.md around ``paint``; opacity, and nothing else, is the severity."""
         self.check()
-        source, box, window, mask, seed = self.placed(scene, rng)
-        painted, plain = self._passes(self.paint, window, seed), self._passes(self.unpainted, window, seed)
-        opacity = opacity_of(mask)
+        placed = self.placed(scene, rng)
+        painted, plain = self.both(placed.window, placed.seed)
+        opacity, box = opacity_of(placed.mask), placed.box
         picture = scene.picture.copy()
-        change = resized(painted - plain, box.side)
-        box.of(picture)[:] += np.float32(severity) * box.of(opacity)[..., None] * change
-        told = {"source": source.name, "window_px": box.side, "seed": seed, "steps": self.steps, "opacity": severity}
-        return Draw(np.clip(picture, 0, 1), opacity > 0, "none", told | self.details())
+        box.of(picture)[:] += np.float32(severity) * box.of(opacity)[..., None] * resized(painted - plain, box.side)
+        told = placed.told | {"steps": self.steps, "opacity": severity} | self.details()
+        return Draw(np.clip(picture, 0, 1), opacity > 0, f"real NG {placed.source.name}", told)
 
     def control(self, scene: Scene, rng: np.random.Generator) -> np.ndarray:
         """(s, s, 3): the good part with what the method makes of good surface, where ``draw`` would put a defect.
 
         The pass without a defect is pasted as it is: its difference to itself, which ``draw`` would add, is nothing
-        and would prove nothing. Scores like an OK, or the method's marks on good surface are what a detector sees.
+        and would prove nothing. Where these do not score like OK, a detector sees the method's marks on good surface.
         """
         self.check()
-        _, box, window, mask, seed = self.placed(scene, rng)
-        plain = resized(self._passes(self.unpainted, window, seed), box.side)
-        opacity = opacity_of(mask)
+        placed = self.placed(scene, rng)
+        plain = resized(self._run(self.unpainted, placed.window, placed.seed), placed.box.side)
+        opacity = opacity_of(placed.mask)
         picture = scene.picture.copy()
-        here = box.of(picture)
-        here += box.of(opacity)[..., None] * (plain - here)
-        if is_grey(scene.images):
-            picture = picture.mean(2, keepdims=True, dtype=np.float32).repeat(3, 2)
-        written = opacity > 0 if scene.foreground is None else (opacity > 0) & scene.foreground
-        rounded = np.rint(np.clip(picture, 0, 1) * 255).astype(np.float32) / np.float32(255)
-        return np.where(written[..., None], rounded, scene.picture)
+        here = placed.box.of(picture)
+        here += placed.box.of(opacity)[..., None] * (plain - here)
+        return shown(Draw(picture, opacity > 0, "none"), scene, grey=is_grey(scene.images))
 
-    def placed(self, scene: Scene, rng: np.random.Generator) -> tuple[NgSource, Box, Window, np.ndarray, int]:
-        """A source, the square of the scene, what is in it, the target mask (s, s), and a seed for torch."""
-        from ias_core.synthesis.one_shot.piece import cut, laid, varied
-
+    def placed(self, scene: Scene, rng: np.random.Generator) -> Placed:
+        """Everything random of a draw, decided; raises Void where the scene has no place for it."""
         source = self.sources[int(rng.integers(len(self.sources)))]
-        piece = varied(cut(source), rng, size_px=scene.size_px)
-        residual, mask = laid(piece, scene, rng)
+        piece = cut(source)
+        variation = drawn(piece, rng, size_px=scene.size_px, turn=self.turn)
+        residual, mask = laid(changed(piece, variation), scene, rng, place=self.place)
         seed = int(rng.integers(2**32))
-        box = self.box(mask)
-        side = self.backend.side_px
+        pasted, lost = collage(scene.picture, residual, mask)
+        box, side = self.box(mask), self.backend.side_px
         reference, reference_mask = self.closeup(source)
         window = Window(
             canvas=resized(box.of(scene.picture), side),
             target=resized_mask(box.of(mask), side),
-            collage=resized(box.of(collage_of(scene.picture, residual, mask)), side),
+            collage=resized(box.of(pasted), side),
             reference=reference,
             reference_mask=reference_mask,
         )
-        return source, box, window, mask, seed
+        told = {
+            "source": source.name,
+            "scale": variation.scale,
+            "angle_degrees": variation.degrees,
+            "upside_down": variation.flips[0],
+            "mirrored": variation.flips[1],
+            "place": self.place,
+            "lost_to_clipping": lost,
+            "window_px": box.side,
+            "noise_seed": seed,
+        }
+        return Placed(source, box, window, mask, seed, told)
 
     def box(self, mask: np.ndarray) -> Box:
         """The square around a mask that the backend is shown."""
@@ -200,7 +234,7 @@ class Pretrained(Recipe):
         if len(sources) < cls.least_ng:
             raise SynthesisError(f"{cls.name} needs at least {cls.least_ng} real NG with masks, got {len(sources)}")
 
-    def _passes(self, way: Callable[[Window, Any], np.ndarray], window: Window, seed: int) -> np.ndarray:
+    def _run(self, way: Callable[[Window, Any], np.ndarray], window: Window, seed: int) -> np.ndarray:
         import torch
 
         with torch.no_grad():

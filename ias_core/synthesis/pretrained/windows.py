@@ -102,12 +102,6 @@ def resized_mask(mask: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
-def collage_of(picture: np.ndarray, residual: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """(s, s, 3) in [0, 1]: the picture with the residual added inside the mask, whose rim is softened by 1 px (B2)."""
-    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)[..., None]
-    return np.clip(picture + residual * soft, 0, 1).astype(np.float32)
-
-
 def opacity_of(mask: np.ndarray) -> np.ndarray:
     """(s, s) float32: 1 inside the mask, falling to 0 within the 4 px around it (B2's edit mask, B5's limit)."""
     edit = cv2.GaussianBlur(cv2.dilate(mask.astype(np.uint8), _EDIT).astype(np.float32), (0, 0), 1.0)
