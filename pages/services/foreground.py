@@ -6,15 +6,13 @@ mask's file. So the digest of the settings knows the mask by its content.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Sequence
 
 import numpy as np
 
-from ias_core.errors import IasError, ImageRefused
-from ias_core.foreground import find_part, mask_at_size, read_mask
-from ias_core.imaging import read_bytes
+from ias_core.errors import IasError
+from ias_core.foreground import find_part, mask_at_size
+from pages.services import masks
 from pages.services.ledger import ImageRecord
 from pages.services.pictures import read_at_size
 from pages.services.workspace import Workspace
@@ -33,59 +31,24 @@ def kind_of(choice: str) -> str:
     """
     if choice in (NONE, FOUND):
         return choice
-    digest = choice.removeprefix(_PREFIX)
-    if choice.startswith(_PREFIX) and len(digest) == 64 and set(digest) <= set("0123456789abcdef"):
+    if choice.startswith(_PREFIX) and masks.is_sha256(choice.removeprefix(_PREFIX)):
         return GIVEN
     raise IasError(f"setting foreground: expected 'none', 'found' or 'given:' and a sha256, got {choice!r}")
 
 
 def keep_mask(ws: Workspace, mask: np.ndarray) -> str:
-    """Keep a mask (h, w) bool in the workspace; returns the choice that names it.
-
-    Raises
-    ------
-    IasError
-        A mask that marks nothing, or everything.
-    """
-    choice, content = _as_file(mask)
-    path = ws.images / f"{choice.removeprefix(_PREFIX)}.png"
-    if not path.exists():
-        path.write_bytes(content)
-    return choice
+    """Keep a mask (h, w) bool in the workspace; returns the choice that names it. Errors as of ``masks.keep``."""
+    return f"{_PREFIX}{masks.keep(ws, mask)}"
 
 
 def choice_of(mask: np.ndarray) -> str:
     """The choice that ``keep_mask`` would return; nothing is kept."""
-    return _as_file(mask)[0]
-
-
-def _as_file(mask: np.ndarray) -> tuple[str, bytes]:
-    from PIL import Image
-
-    if mask.all() or not mask.any():
-        raise IasError(f"expected a mask of a part of the picture, got {'everything' if mask.any() else 'nothing'}")
-    buffer = io.BytesIO()
-    Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, "PNG")
-    content = buffer.getvalue()
-    return f"{_PREFIX}{hashlib.sha256(content).hexdigest()}", content
+    return f"{_PREFIX}{masks.sha256_of(mask)}"
 
 
 def given_mask(ws: Workspace, choice: str) -> np.ndarray:
-    """The mask (h, w) bool that ``choice`` names.
-
-    Raises
-    ------
-    IasError
-        The file is gone from the workspace or was changed.
-    """
-    digest = choice.removeprefix(_PREFIX)
-    try:
-        content = read_bytes(ws.images / f"{digest}.png")
-    except ImageRefused as refused:
-        raise IasError(f"the mask of the part cannot be read: {refused}; upload or draw it again") from refused
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise IasError("the mask of the part was changed in the workspace; upload or draw it again")
-    return read_mask(content)
+    """The mask (h, w) bool that ``choice`` names; an IasError if its file is gone or was changed."""
+    return masks.kept(ws, choice.removeprefix(_PREFIX), what="the mask of the part")
 
 
 def part_masks(ws: Workspace, choice: str, pictures: np.ndarray) -> np.ndarray | None:
