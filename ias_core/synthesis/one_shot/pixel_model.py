@@ -25,7 +25,7 @@ from ias_core.errors import IasError, ShapeError
 from ias_core.torchvision_operators import ensure_torchvision
 
 if TYPE_CHECKING:
-    from diffusers import UNet2DModel
+    from diffusers import DDPMScheduler, UNet2DModel
 
 CHANNELS = (32, 64, 96)
 MOST_OK_CHANGE = 10.0  # grey levels: a model that changes good parts by more in an OK-to-OK pass is of no use
@@ -193,12 +193,12 @@ def predict(net: UNet2DModel, x: torch.Tensor, indices: torch.Tensor) -> torch.T
 
 
 @cache
-def alphas_cumprod() -> torch.Tensor:
-    """(1000,) float32: share of the picture's variance that is left at each place of the noise schedule."""
+def schedule() -> DDPMScheduler:
+    """Its ``alphas_cumprod`` (1000,) are the shares of the picture's variance that are left at each place."""
     ensure_torchvision()
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction").alphas_cumprod
+    return DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
 
 
 def to_window(picture: np.ndarray) -> torch.Tensor:
