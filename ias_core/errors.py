@@ -7,7 +7,8 @@ IasError                    base: a page or the CLI shows its one sentence, neve
 ├── RoleConflict            a picture may not take this role                 (also ValueError)
 ├── FeatureError            features cannot be computed or do not fit        (also ValueError)
 ├── SynthesisError          no visible defect could be made                  (also ValueError)
-└── BackboneUnavailable     the weights cannot be had on this machine        (also RuntimeError)
+├── BackboneUnavailable     the weights cannot be had on this machine        (also RuntimeError)
+└── WeightsUnavailable      diffusion weights are not whole, or do not fit   (also RuntimeError)
 
 A message is one sentence: what was expected, what came, what to do.
 """
@@ -58,3 +59,7 @@ class SynthesisError(IasError, ValueError):
 
 class BackboneUnavailable(IasError, RuntimeError):
     """The backbone's weights are not on this machine and cannot be fetched."""
+
+
+class WeightsUnavailable(IasError, RuntimeError):
+    """Diffusion weights of the user's are not there, not whole, unsafe to open, or too large for this machine."""
