@@ -150,7 +150,7 @@ def threshold_at_work() -> None:
     flagged = counts_at(evidence.ok, value)
     # A threshold on a slider is picked while looking: its limit must hold at every threshold at once.
     ok = flagged if origin == "recommended" else rate_bound_anywhere(flagged.k, flagged.n)
-    caught = {name: counts_at(found, value) for name, found in evidence.synthetic.items()}
+    caught = {name: evidence.caught(name, value) for name in evidence.synthetic}
     real = counts_at(evidence.ng_real, value) if show_real else None
     columns = st.columns(3)
     with columns[0].container(border=True):
@@ -160,6 +160,8 @@ def threshold_at_work() -> None:
     with columns[1].container(border=True):
         for name, bound in caught.items():
             st.markdown(f"##### {bound.k} of {bound.n} synthetic NG caught ({words.method(name)})")
+            if name in evidence.sources:
+                st.caption(words.one_defect(evidence.sources[name]))
         if caught:
             st.caption("this is not evidence of escape")
         for why in evidence.voiceless.values():
@@ -240,7 +242,7 @@ def as_card(choice: ThresholdChoice) -> rules_view.Card:
     primary = evidence.synthetic.get(evidence.primary or "")
     caught = f"{evidence.voiceless.get(evidence.primary or '', 'none scored yet')}."
     if primary is not None and choice.value is not None:
-        bound = counts_at(primary, choice.value)
+        bound = evidence.caught(evidence.primary, choice.value)
         caught = f"{bound.k} of {bound.n} caught ({words.method(evidence.primary)}); this is not evidence of escape."
     return rules_view.Card(choice, caught, shown if choice == recommended else class_of(None, evidence, config))
 

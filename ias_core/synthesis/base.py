@@ -143,10 +143,12 @@ class ImageSynthesizer(Protocol):
 
     has_size : whether the method takes ``size_px``
     needs : of NEEDS, what it cannot do without; fields of these names take it
+    has_control : whether it can be asked for good parts redrawn without a defect
     """
 
     has_size: ClassVar[bool]
     needs: ClassVar[tuple[str, ...]] = ()
+    has_control: ClassVar[bool] = False
 
     def __call__(
         self,

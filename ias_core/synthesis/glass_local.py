@@ -32,6 +32,7 @@ class _GlassLocal:
     name: ClassVar[str]
     has_size: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    has_control: ClassVar[bool] = False
     own: ClassVar[bool]
 
     def __call__(

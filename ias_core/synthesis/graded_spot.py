@@ -149,6 +149,7 @@ class GradedSpot:
 
     has_size: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
+    has_control: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for what, low, high in (

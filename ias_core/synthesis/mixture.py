@@ -5,12 +5,13 @@ their parts. Each method keeps its own seed, so that adding one leaves the pictu
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from ias_core.errors import IasError
-from ias_core.synthesis.base import SyntheticDefects, check_request, synthesizers
+from ias_core.synthesis.base import SyntheticDefects, build, check_request
 from ias_core.synthesis.texture_source import TextureSource
 
 
@@ -44,6 +45,7 @@ def mix(
     size_px: Mapping[str, float],
     foregrounds: np.ndarray | None = None,
     textures: TextureSource | None = None,
+    given: Callable[[str], Mapping[str, Any]] = lambda method: {},
 ) -> SyntheticDefects:
     """``count`` images of several methods, one method after the other.
 
@@ -56,6 +58,7 @@ def mix(
         As of ``ImageSynthesizer``; every method goes on with the parents where the one before stopped.
     severity, size_px : method -> dial
         Methods that are not named draw as published.
+    given : method -> what it takes beyond good parts, see ``base.build``
 
     Returns
     -------
@@ -66,6 +69,8 @@ def mix(
     ------
     KeyError
         A method that does not exist.
+    SynthesisError
+        One that needs what is not given.
     """
     check_request(images, count)
     parts, parents, done = [], [], 0
@@ -73,7 +78,7 @@ def mix(
         if amount == 0:
             continue
         order = (np.arange(len(images)) + done) % len(images)
-        made = synthesizers[method]()(
+        made = build(method, given(method))(
             images[order],
             count=amount,
             seed=int(np.random.SeedSequence([seed, zlib.crc32(method.encode())]).generate_state(1)[0]),

@@ -111,6 +111,7 @@ class Recipe:
     severities: ClassVar[tuple[float, float]] = (1.0, 1.0)
     has_size: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
+    has_control: ClassVar[bool] = False
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         """One defect; raises Void where this draw makes none."""

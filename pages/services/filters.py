@@ -1,10 +1,9 @@
-"""Switch quality filters on made synthetic NG, and say what each filter does to the numbers."""
+"""Take made synthetic NG out of every count, by filters or by hand, and say what each filter does to the numbers."""
 
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calibration.counts import counts_at
 from calibration.curves import auroc
 from calibration.policy import on_ok_alone, preferred, recommend
 from calibration.synthetic_rules import youden
@@ -51,7 +50,8 @@ class Effect:
 def effects(detector: DetectorResult, synthesis: SynthesisResult, config: settings.RunConfig) -> tuple[Effect, ...]:
     """No filter, each one alone, and those in force. Real NG play no part."""
     ways = dict.fromkeys([(), *((name,) for name in settings.FILTERS), config.synthesis.filters])
-    found = [evidence_of(detector, with_filters(synthesis, way), set()) for way in ways]
+    rejected = config.synthesis.rejected
+    found = [evidence_of(detector, with_filters(synthesis, way, rejected), set()) for way in ways]
     ok, source = found[0].ok, found[0].ok_source
     rows = on_ok_alone(ok, source=source, config=config.thresholds)
     made = len(synthesis.sets[synthesis.meta["primary"]].ids)
@@ -63,19 +63,33 @@ def _effect(filters: tuple[str, ...], made: int, evidence: Evidence, rows: tuple
     if scores is None:
         found = recommend(rows, synthetic_auroc=None)
         return Effect(filters, made, 0, None, None, found.choice.value, None, found.choice.reason)
-    area = auroc(evidence.ok, scores)
-    caught = counts_at(scores, first) if first is not None else None
+    area = auroc(evidence.ok, scores, sources=evidence.sources.get(evidence.primary))
+    caught = evidence.caught(evidence.primary, first) if first is not None else None
     found = recommend(rows, synthetic_auroc=area, caught=caught)
     at_youden = youden(evidence.ok, scores, source=evidence.ok_source).value
     return Effect(filters, made, len(scores), area, at_youden, found.choice.value, caught, found.choice.reason)
 
 
 def switch_filters(ws: Workspace, detector: DetectorResult, config: settings.RunConfig, filters: Sequence[str]) -> None:
-    """Put other filters in force. Synthetic NG that fit the settings fit the new ones too, with no picture made anew.
+    """Put other filters in force, see ``_put_in_force``."""
+    _put_in_force(ws, detector, config, replace(config.synthesis, filters=tuple(filters)))
+
+
+def reject(ws: Workspace, detector: DetectorResult, config: settings.RunConfig, picture: str, why: str) -> None:
+    """Take one picture (``quality.picture_id``) out of every count, or with ``why`` empty back in."""
+    others = {one: reason for one, reason in config.synthesis.rejected.items() if one != picture}
+    rejected = others | {picture: why} if why else others
+    _put_in_force(ws, detector, config, replace(config.synthesis, rejected=rejected))
+
+
+def _put_in_force(
+    ws: Workspace, detector: DetectorResult, config: settings.RunConfig, synthesis: settings.SynthesisConfig
+) -> None:
+    """Synthetic NG that fit the settings fit the new ones too, with no picture made anew.
 
     They become a new result, so a threshold that was fixed on the old one is out of date.
     """
-    asked = replace(config, synthesis=replace(config.synthesis, filters=tuple(filters)))
+    asked = replace(config, synthesis=synthesis)
     fits = current_digest(ws, SYNTHESIS) == synthesis_digest(detector.digest, config)
     save_config(ws, asked)
     if not fits:
@@ -86,4 +100,5 @@ def switch_filters(ws: Workspace, detector: DetectorResult, config: settings.Run
     for picture in result.folder.glob("*.png"):
         shutil.copy(picture, folder)
     digest = synthesis_digest(detector.digest, asked)
-    save_result(ws, SYNTHESIS, replace(with_filters(result, filters), folder=folder, digest=digest))
+    changed = with_filters(result, synthesis.filters, synthesis.rejected)
+    save_result(ws, SYNTHESIS, replace(changed, folder=folder, digest=digest))

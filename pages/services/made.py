@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ias_core.errors import IasError
+from pages.services.kit import Kit
 from pages.services.settings import MIXTURE, SynthesisConfig
 
 if TYPE_CHECKING:
@@ -17,12 +19,25 @@ if TYPE_CHECKING:
 MOST_PARENTS = 60  # OK pictures that defects are made on
 
 
-def method_names() -> tuple[str, ...]:
-    """Every image-space method, sorted."""
+def method_names(given: Iterable[str] = ()) -> tuple[str, ...]:
+    """Every image-space method that needs nothing beyond good parts but what is ``given``, of NEEDS; sorted."""
     import ias_core.synthesis  # noqa: F401  registers the methods
     from ias_core.synthesis.base import synthesizers
 
-    return synthesizers.names()
+    return tuple(name for name in synthesizers if set(synthesizers[name].needs) <= set(given))
+
+
+def usable_methods(config: SynthesisConfig) -> tuple[str, ...]:
+    """The methods whose needs these settings meet, sorted."""
+    given = {
+        "sources": config.sources,
+        "model": config.one_shot.model,
+        "backend": config.pretrained.weights,
+    }
+    known = method_names([*(need for need, what in given.items() if what), "adapter"])
+    return tuple(
+        name for name in known if "adapter" not in method_class(name).needs or name in config.pretrained.adapters
+    )
 
 
 def texture_source(folder: str) -> TextureSource | None:
@@ -43,6 +58,7 @@ def make(
     seed: int,
     foregrounds: np.ndarray | None = None,
     textures: TextureSource | None = None,
+    kit: Kit | None = None,
 ) -> SyntheticDefects:
     """Synthetic NG of one method, or of the mixture, with the dials of ``config``.
 
@@ -54,12 +70,17 @@ def make(
         OK images outside the memory bank.
     foregrounds, textures
         As of ``ias_core.synthesis.base.ImageSynthesizer``.
+    kit : Kit, optional
+        What methods take beyond good parts.
 
     Raises
     ------
     IasError
-        An unknown method, a dial it does not have, or no visible defect.
+        An unknown method, a dial it does not have, something it needs and is not given, or no visible defect.
     """
+    from ias_core.synthesis.base import build
+
+    kit = kit or Kit()
     if name == MIXTURE:
         from ias_core.synthesis.mixture import mix
 
@@ -75,8 +96,10 @@ def make(
             size_px=config.size_px,
             foregrounds=foregrounds,
             textures=textures,
+            given=kit.given,
         )
-    return method_class(name)()(
+    method_class(name)  # an unknown one is told with the nearest names
+    return build(name, kit.given(name))(
         images,
         count=count,
         seed=seed,

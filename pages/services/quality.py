@@ -6,7 +6,8 @@ choice of filters needs no new picture. Graded NG are not judged: those that are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -165,10 +166,18 @@ def _border_facts(found: TwoSample) -> dict[str, Any]:
     }
 
 
-def decided(verdicts: dict[str, Any], filters: Sequence[str], stems: Sequence[str]) -> dict[str, Any]:
-    """What these filters make of the verdicts, in the order of FILTERS.
+def picture_id(image: np.ndarray) -> str:
+    """Names a synthetic NG (s, s, 3) in [0, 1] by its 8-bit pixels: the same in every run that makes it again."""
+    return hashlib.sha256(np.rint(image * 255).astype(np.uint8).tobytes()).hexdigest()[:16]
 
-    A near-duplicate goes only where an earlier one of its kind is kept.
+
+def decided(
+    verdicts: dict[str, Any], filters: Sequence[str], stems: Sequence[str], by_hand: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """What these filters make of the verdicts, in the order of FILTERS, after what a person rejected.
+
+    A near-duplicate goes only where an earlier one of its kind is kept. ``by_hand``: a reason for each picture, "" for
+    those that nobody took out.
 
     Returns
     -------
@@ -178,6 +187,9 @@ def decided(verdicts: dict[str, Any], filters: Sequence[str], stems: Sequence[st
     rejected, counts = [""] * len(stems), {name: 0 for name in FILTERS if name in filters}
     for i in range(len(stems)):
         kept = [j for j in verdicts["duplicate_of"][i] if not rejected[j]]
+        if by_hand is not None and by_hand[i]:
+            rejected[i] = by_hand[i]
+            continue
         reasons = {
             "null": verdicts["null"][i],
             "artefact": verdicts["artefact"][i],
@@ -190,13 +202,25 @@ def decided(verdicts: dict[str, Any], filters: Sequence[str], stems: Sequence[st
     return {"rejected": rejected, "filters": counts}
 
 
-def with_filters(result: SynthesisResult, filters: Sequence[str]) -> SynthesisResult:
-    """The same pictures with other filters in force."""
+def with_filters(
+    result: SynthesisResult, filters: Sequence[str], rejected: Mapping[str, str] | None = None
+) -> SynthesisResult:
+    """The same pictures with other filters in force, and other ones ``rejected`` by a person: picture id -> reason."""
     methods = {
-        name: facts | decided(facts["quality"], filters, result.sets[name].ids) if "quality" in facts else facts
+        name: facts | judged(facts, filters, result.sets[name].ids, rejected or {})
         for name, facts in result.meta["methods"].items()
     }
     return replace(result, meta=result.meta | {"methods": methods})
+
+
+def judged(
+    facts: dict[str, Any], filters: Sequence[str], stems: Sequence[str], rejected: Mapping[str, str]
+) -> dict[str, Any]:
+    """``decided`` for a method's facts; nothing for one that is not judged."""
+    if "quality" not in facts:
+        return {}
+    by_hand = [rejected.get(one, "") for one in facts.get("picture_ids", [])]
+    return decided(facts["quality"], filters, stems, by_hand or None)
 
 
 def quality_row(facts: dict[str, Any]) -> dict[str, Any]:
@@ -212,6 +236,13 @@ def quality_row(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def kept(facts: dict[str, Any]) -> np.ndarray:
-    """(n,) bool: which pictures of a method count."""
+    """(n,) bool: which pictures of a method count; none of one that is blocked."""
     n = len(facts["severities"])
+    if facts.get("blocked"):
+        return np.zeros(n, dtype=bool)
     return np.array([not reason for reason in facts.get("rejected", [""] * n)], dtype=bool)
+
+
+def why_none(facts: dict[str, Any], method: str) -> str:
+    """Why no picture of a method counts."""
+    return facts.get("blocked") or f"quality control rejected all {len(facts['severities'])} synthetic NG of {method}"

@@ -16,7 +16,7 @@ FILTERS = ("null", "artefact", "duplicate")
 PLACES = ("part", "near")
 TURNS = ("any", "quarter", "none")
 DEVICES = ("auto", "cuda", "mps", "cpu")
-_TEXTS = ("sources", "adapters")  # settings that name texts by text; the others name numbers
+_TEXTS = ("sources", "adapters", "imported", "rejected")  # settings that name texts by text; the others name numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class SynthesisConfig:
     ``foreground``: where defects may lie, as the foreground service writes it; "none": anywhere.
     ``sources``: sha256 of a real NG -> where its defect is, as ``pages.services.ng_sources`` writes it; methods that
     start from real NG start from these, and none of them can verify. ``one_shot``, ``pretrained``: their settings.
+    ``imported``: name -> digest of a set of synthetic NG made elsewhere, see ``pages.services.foreign_set``.
+    ``rejected``: picture, as ``pages.services.quality.picture_id`` names it -> why a person took it out of every count.
     ``filters``: of FILTERS, those whose verdicts take synthetic NG out of every count; see ``pages.services.quality``.
     """
 
@@ -113,6 +115,8 @@ class SynthesisConfig:
     textures: str = ""
     foreground: str = "none"
     filters: tuple[str, ...] = ("null", "duplicate")
+    rejected: dict[str, str] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     one_shot: OneShotConfig = field(default_factory=OneShotConfig)
     pretrained: PretrainedConfig = field(default_factory=PretrainedConfig)

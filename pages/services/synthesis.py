@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ias_core.errors import IasError, SynthesisError
+from ias_core.peak_memory import PeakMemory
 from pages.services import settings
 from pages.services.artifacts import (
     SYNTHESIS,
@@ -20,20 +21,22 @@ from pages.services.artifacts import (
     fresh_folder,
     save_result,
 )
+from pages.services.control import control_facts
 from pages.services.detection import FeatureSource, current_detector
 from pages.services.foreground import part_masks
+from pages.services.kit import Kit, kit_of
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.made import MOST_PARENTS, facts_of, make, texture_source
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
-from pages.services.quality import Inspector, decided
+from pages.services.quality import Inspector, judged, picture_id
 from pages.services.ruler import lay_rulers
 from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
     import torch
 
-    from ias_core.patchcore.scoring import Scorer
+    from ias_core.patchcore.scoring import PatchScores, Scorer
     from ias_core.synthesis.base import SyntheticDefects
     from ias_core.synthesis.texture_source import TextureSource
 
@@ -41,11 +44,12 @@ _BATCH = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Setup:
+class Setup:
     """What every method is made and scored with.
 
     parents : n records of OK pictures that defects are made on
-    pictures : (n, s, s, 3) float32; features : (n, gh, gw, d); d0 : (n, gh, gw) patch scores; all of the parents
+    pictures : (n, s, s, 3) float32; features : (n, gh, gw, d); d0 : (n, gh, gw) patch scores; parent_scores : (n,)
+        image scores; all of the parents
     parts : (n, s, s) bool, where defects may lie, or None for anywhere
     """
 
@@ -54,9 +58,15 @@ class _Setup:
     parts: np.ndarray | None
     features: torch.Tensor
     d0: np.ndarray
+    parent_scores: np.ndarray
     source: FeatureSource
     scorer: Scorer
     textures: TextureSource | None
+    kit: Kit
+
+    def scored(self, pictures: Sequence[np.ndarray]) -> PatchScores:
+        """Scores of pictures (s, s, 3) as the line would have them."""
+        return self.scorer(_features(pictures, self.source))
 
 
 def synthesis_digest(detector: str, config: settings.RunConfig) -> str:
@@ -105,7 +115,8 @@ def synthesize(
     pictures = np.stack([read_at_size(record, source.input_size) for record in parents])
     with clock("features of the parents"):
         features = _features(list(pictures), source)
-        d0 = scorer(features).patch_scores
+        of_parents = scorer(features)
+        d0 = of_parents.patch_scores
     inspect = Inspector(
         pictures,
         [record.group for record in parents],
@@ -114,15 +125,17 @@ def synthesize(
         reach=pooling_reach(source.backbone),
         seed=config.seed,
     )
-    setup = _Setup(
+    setup = Setup(
         parents,
         pictures,
         part_masks(ws, config.synthesis.foreground, pictures),
         features,
         d0,
+        of_parents.image_scores,
         source,
         scorer,
         texture_source(config.synthesis.textures),
+        kit_of(ws, config, _drawn_by(config)),
     )
     digest = synthesis_digest(detector.digest, config)
     folder = fresh_folder(ws, SYNTHESIS)
@@ -136,17 +149,21 @@ def synthesize(
     for k, (name, count) in enumerate(counts.items()):
         progress("synthetic NG", k, len(counts), f"making and scoring {name}")
         try:
-            with clock(name):
+            with clock(name), PeakMemory(str(source.device)) as peak:
                 sets[name], facts[name], made = _one_method(name, count, setup, config, folder)
+            with clock("quality control"):
+                controls = control_facts(name, setup, config)
         except SynthesisError as error:
             if name == config.synthesis.primary:  # nothing else can stand in for what the rules were told to use
                 raise
             failed[name] = str(error)
             continue
+        facts[name] |= {"seconds": clock.seconds[name], "peak_memory_bytes": peak.bytes} | controls
         if name != config.synthesis.graded:  # graded ones are meant to be missed in part
             with clock("quality control"):
-                verdicts = inspect(made, sets[name].patch_scores)
-            facts[name] |= {"quality": verdicts, **decided(verdicts, config.synthesis.filters, sets[name].ids)}
+                facts[name]["quality"] = inspect(made, sets[name].patch_scores)
+            stems = sets[name].ids
+            facts[name] |= judged(facts[name], config.synthesis.filters, stems, config.synthesis.rejected)
     progress("ruler", 0, 1, "shifting features beside the memory bank")
     with clock("ruler"):
         shifts, projection, ruler = lay_rulers(pictures, features, d0, bank, source, config.seed)
@@ -171,6 +188,13 @@ def synthesize(
     return result
 
 
+def _drawn_by(config: settings.RunConfig) -> tuple[str, ...]:
+    """Every method that draws in this run, those of the mixture with them."""
+    synthesis = config.synthesis
+    graded = (synthesis.graded,) if synthesis.graded else ()
+    return tuple(dict.fromkeys((*synthesis.methods, *synthesis.mixture, *graded)))
+
+
 def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Tensor:
     import torch
 
@@ -178,7 +202,7 @@ def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Te
 
 
 def _one_method(
-    name: str, count: int, setup: _Setup, config: settings.RunConfig, folder: Path
+    name: str, count: int, setup: Setup, config: settings.RunConfig, folder: Path
 ) -> tuple[ScoredSet, dict[str, Any], SyntheticDefects]:
     made = make(
         name,
@@ -188,6 +212,7 @@ def _one_method(
         seed=config.seed,
         foregrounds=setup.parts,
         textures=setup.textures,
+        kit=setup.kit,
     )
     features = _features(list(made.images), setup.source)
     scores = setup.scorer(features)
@@ -198,6 +223,7 @@ def _one_method(
         "parents": [record.sha256 for record in parent_of],
         "parent_names": [record.name for record in parent_of],
         **facts_of(made, setup.pictures),
+        "picture_ids": [picture_id(image) for image in made.images],
         "shift_in_R": _median_shift(features, setup.features, made, float(np.median(setup.d0))),
     }
     return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts, made

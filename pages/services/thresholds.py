@@ -1,6 +1,7 @@
 """Scores to thresholds and what each is worth: the one place where core scores meet the calibration package."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from calibration.policy import all_choices, ok_source, preferred, recommend
 from calibration.rules import RULES
 from calibration.types import Auroc, RateBound, Recommendation, RocBand, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
-from pages.services.quality import kept
+from pages.services.quality import kept, why_none
 from pages.services.settings import RunConfig
 
 
@@ -39,6 +40,7 @@ class Evidence:
     names : method -> n names, in the order of its scores
     severities : method -> (n,) severity of each synthetic NG, in the method's own meaning
     voiceless : method -> why none of its synthetic NG counts
+    sources : method -> the real NG each synthetic one was made from; only methods that start from real NG
     ng_real : (n,)
     """
 
@@ -54,6 +56,7 @@ class Evidence:
     graded: Graded | None = None
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     voiceless: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def ok_set(self) -> str:
@@ -64,6 +67,10 @@ class Evidence:
     def judging_ok(self) -> tuple[np.ndarray, str]:
         """OK scores that may judge a threshold, and which they are: check OK where there are any."""
         return (self.ok_check, "check") if len(self.ok_check) else (self.ok, self.ok_source)
+
+    def caught(self, method: str, threshold: float) -> RateBound:
+        """Synthetic NG of a method at or above a threshold; limits over real NG where it starts from some."""
+        return counts_at(self.synthetic[method], threshold, sources=self.sources.get(method))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,12 +121,19 @@ def evidence_of(
         severities={name: np.array(methods[name]["severities"])[counts] for name, counts in voices.items()},
         graded=_graded(graded, synthesis) if synthesis and graded else None,
         names={name: tuple(np.array(synthesis.sets[name].names)[counts].tolist()) for name, counts in voices.items()},
-        voiceless={
-            name: f"quality control rejected all {len(counts)} synthetic NG of {name}"
-            for name, counts in counting.items()
-            if name not in voices
+        voiceless={name: why_none(methods[name], name) for name in counting if name not in voices},
+        sources={
+            name: tuple(np.array(found)[counts].tolist())
+            for name, counts in voices.items()
+            if (found := sources_of(methods[name]))
         },
     )
+
+
+def sources_of(facts: dict[str, Any]) -> tuple[str, ...]:
+    """The real NG that each picture of a method was made from; empty where it starts from none."""
+    names = tuple(drawn.get("source", "") for drawn in facts["settings"])
+    return names if any(names) else ()
 
 
 def _graded(method: str, synthesis: SynthesisResult) -> Graded:
@@ -141,11 +155,15 @@ def threshold_table(evidence: Evidence, config: RunConfig) -> ThresholdTable:
     if why_none:
         choices = tuple(replace(c, reason=why_none) if RULES[c.rule].origin == "synthetic" else c for c in choices)
     curves = {
-        name: (auroc(evidence.ok, scores), roc_band(evidence.ok, scores)) for name, scores in evidence.synthetic.items()
+        name: (
+            auroc(evidence.ok, scores, sources=evidence.sources.get(name)),
+            roc_band(evidence.ok, scores, sources=evidence.sources.get(name)),
+        )
+        for name, scores in evidence.synthetic.items()
     }
     judge_ok, judge_source = evidence.judging_ok
     first = preferred(choices).value
-    caught = counts_at(primary, first) if primary is not None and first is not None else None
+    caught = evidence.caught(evidence.primary, first) if primary is not None and first is not None else None
     real = (auroc(judge_ok, evidence.ng_real), roc_band(judge_ok, evidence.ng_real)) if len(evidence.ng_real) else None
     recommendation = recommend(
         choices,

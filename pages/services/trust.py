@@ -92,7 +92,10 @@ def trust_of(
     # Streams of their own: what is drawn for real NG must not move what is shown before they are.
     rng, of_spreads, of_real = (np.random.default_rng(s) for s in np.random.SeedSequence(config.seed).spawn(3))
     caught = _caught(evidence, chosen.value, config) if chosen.value is not None else None
-    bands = {name: bootstrap_band(evidence.ok, scores, rng=rng) for name, scores in evidence.synthetic.items()}
+    bands = {
+        name: bootstrap_band(evidence.ok, scores, rng=rng, sources=evidence.sources.get(name))
+        for name, scores in evidence.synthetic.items()
+    }
     judging, _ = evidence.judging_ok
     if len(evidence.ng_real):
         bands["real"] = bootstrap_band(judging, evidence.ng_real, rng=of_real)
@@ -197,7 +200,13 @@ def _transfers(evidence: Evidence, config: RunConfig, rng: np.random.Generator) 
     }
     return {
         name: transfer(
-            judging, evidence.synthetic[name], evidence.ng_real, value, rng=rng, margin=config.thresholds.margin
+            judging,
+            evidence.synthetic[name],
+            evidence.ng_real,
+            value,
+            rng=rng,
+            margin=config.thresholds.margin,
+            sources=evidence.sources.get(name),
         )
         for name, value in values.items()
         if value is not None
@@ -247,6 +256,7 @@ def _spreads(
         severities=evidence.severities,
         rng=rng,
         seeds=seeds,
+        sources=evidence.sources,
     )
 
 

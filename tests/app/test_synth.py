@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -178,10 +178,13 @@ def test_the_rim_lies_outside_the_mask():
     assert around.sum() == 16 and not (around & mask).any()
 
 
+@dataclass(frozen=True)
 class Blind:
     """A method that makes nothing on this product."""
 
     has_size = False
+    needs = ()
+    has_control = False
 
     def __call__(self, images, **asked):
         raise SynthesisError("blind: 20 draws made no visible defect")

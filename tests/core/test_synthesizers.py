@@ -15,17 +15,18 @@ from ias_core.patchcore.scoring import Scorer
 from ias_core.synthesis import textures
 from ias_core.synthesis.base import SyntheticDefects, synthesizers
 from ias_core.synthesis.measures import equivalent_diameter_px
+from tests.core.kit import method
 from tests.core.small import bank_of, pictures
 
 SIZE, COUNT = 64, 10
 LAS = ("glass-las-own", "glass-las-foreign")
 
 
-@pytest.fixture(params=synthesizers.names())
+@pytest.fixture(scope="module", params=synthesizers.names())
 def made(request):
     images = pictures(4, SIZE)
     images.setflags(write=False)
-    return request.param, images, synthesizers[request.param]()(images, count=COUNT, seed=7)
+    return request.param, images, method(request.param)(images, count=COUNT, seed=7)
 
 
 def test_methods_of_the_first_phase_are_registered():
@@ -59,7 +60,7 @@ def test_input_stays_unchanged_and_is_not_shared(made):
 
 def test_same_seed_same_pixels_and_another_seed_others(made):
     name, images, defects = made
-    again, other = (synthesizers[name]()(images, count=COUNT, seed=seed) for seed in (7, 8))
+    again, other = (method(name)(images, count=COUNT, seed=seed) for seed in (7, 8))
     assert np.array_equal(again.images, defects.images) and np.array_equal(again.masks, defects.masks)
     assert again.textures == defects.textures and np.array_equal(again.severities, defects.severities)
     assert not np.array_equal(other.images, defects.images)
@@ -68,12 +69,12 @@ def test_same_seed_same_pixels_and_another_seed_others(made):
 def test_global_random_state_plays_no_part(made):
     name, images, defects = made
     np.random.seed(1)
-    assert np.array_equal(synthesizers[name]()(images, count=COUNT, seed=7).images, defects.images)
+    assert np.array_equal(method(name)(images, count=COUNT, seed=7).images, defects.images)
 
 
 def test_fewer_images_are_the_first_of_more(made):
     name, images, defects = made
-    assert np.array_equal(synthesizers[name]()(images, count=3, seed=7).images, defects.images[:3])
+    assert np.array_equal(method(name)(images, count=3, seed=7).images, defects.images[:3])
 
 
 def test_every_parent_is_used(made):
@@ -82,7 +83,7 @@ def test_every_parent_is_used(made):
 
 def test_one_image_is_enough(made):
     name, images, _ = made
-    assert synthesizers[name]()(images[:1], count=2, seed=0).images.shape[0] == 2
+    assert method(name)(images[:1], count=2, seed=0).images.shape[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_one_image_is_enough(made):
 @pytest.mark.parametrize("name", synthesizers.names())
 def test_input_that_does_not_fit_is_refused(name, images, count):
     with pytest.raises(ShapeError, match="expected"):
-        synthesizers[name]()(images, count=count, seed=0)
+        method(name)(images, count=count, seed=0)
 
 
 @pytest.mark.parametrize("name", synthesizers.names())
@@ -117,7 +118,7 @@ def seen():
 @pytest.mark.parametrize("name", synthesizers.names())
 def test_more_severity_never_looks_more_like_a_good_part(name, seen):
     images = pictures(4, SIZE)
-    ladder = [synthesizers[name]()(images, count=12, seed=3, severity=s) for s in (0.25, 0.5, 0.75, 1.0)]
+    ladder = [method(name)(images, count=12, seed=3, severity=s) for s in (0.25, 0.5, 0.75, 1.0)]
     scores = np.array([seen(step.images) for step in ladder])
     assert [set(step.severities.tolist()) for step in ladder] == [{0.25}, {0.5}, {0.75}, {1.0}]
     assert (np.diff(scores) > 0).all(), scores
@@ -128,7 +129,7 @@ def test_a_defect_has_about_the_size_asked_for(name):
     images = pictures(4, 128)
     found = []
     for size_px in (8, 16, 32):
-        made = synthesizers[name]()(images, count=16, seed=4, severity=1.0, size_px=size_px)
+        made = method(name)(images, count=16, seed=4, severity=1.0, size_px=size_px)
         found.append(np.median([equivalent_diameter_px(mask) for mask in made.masks]))
     assert (np.diff(found) > 0).all(), found
     np.testing.assert_allclose(found, (8, 16, 32), rtol=0.25)
@@ -137,7 +138,7 @@ def test_a_defect_has_about_the_size_asked_for(name):
 @pytest.mark.parametrize("name", [name for name in synthesizers if not synthesizers[name].has_size])
 def test_a_size_is_refused_where_there_is_none(name):
     with pytest.raises(ShapeError, match="no size"):
-        synthesizers[name]()(pictures(2, SIZE), count=1, seed=0, size_px=10)
+        method(name)(pictures(2, SIZE), count=1, seed=0, size_px=10)
 
 
 @pytest.mark.parametrize("name", synthesizers.names())
@@ -145,7 +146,7 @@ def test_no_defect_leaves_the_part(name):
     images = pictures(3, SIZE)
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
     parts = np.stack([np.hypot(y, x + shift) < SIZE / 3 for shift in (-8, 0, 8)])
-    made = synthesizers[name]()(images, count=9, seed=5, foregrounds=parts)
+    made = method(name)(images, count=9, seed=5, foregrounds=parts)
     for mask, parent in zip(made.masks, made.parents, strict=True):
         assert mask.any() and not (mask & ~parts[parent]).any()
 
@@ -167,7 +168,7 @@ def test_no_defect_leaves_the_part(name):
 )
 def test_dials_that_do_not_fit_are_refused(name, dials):
     with pytest.raises(ShapeError, match="expected"):
-        synthesizers[name]()(pictures(2, SIZE), count=1, seed=0, **dials)
+        method(name)(pictures(2, SIZE), count=1, seed=0, **dials)
 
 
 def test_drawn_values_can_be_written_down(made):
@@ -180,7 +181,7 @@ def test_drawn_values_can_be_written_down(made):
 def test_las_blends_one_8_bit_texture_with_weight_beta(name):
     """|x_las - x| = (1 - beta) |x' - x| in the mask: solved for x', it must be a picture: 8-bit values in [0, 1]."""
     images = pictures(4, SIZE)
-    made = synthesizers[name]()(images, count=COUNT, seed=3)
+    made = method(name)(images, count=COUNT, seed=3)
     betas = 1 - made.severities
     assert ((betas >= 0.2 - 1e-6) & (betas <= 0.8 + 1e-6)).all()
     for image, mask, parent, beta in zip(made.images, made.masks, made.parents, betas, strict=True):
@@ -198,7 +199,7 @@ def test_las_severity_is_one_minus_beta(name):
     for beta in (0.2, 0.8):
         made = synthesizers[name](beta_mean=beta, beta_std=0.0)(images, count=COUNT, seed=1)
         np.testing.assert_allclose(made.severities, 1 - beta, atol=1e-6)
-    spread = synthesizers[name]()(images, count=200, seed=1).severities
+    spread = method(name)(images, count=200, seed=1).severities
     assert abs(spread.mean() - 0.5) < 0.03 and abs(spread.std() - 0.1) < 0.02
     clipped = synthesizers[name](beta_std=0.3)(images, count=200, seed=1).severities
     assert clipped.min() == pytest.approx(0.2) and clipped.max() == pytest.approx(0.8)
@@ -207,7 +208,7 @@ def test_las_severity_is_one_minus_beta(name):
 @pytest.mark.parametrize("name", LAS)
 def test_las_of_a_grey_camera_stays_grey(name):
     grey = np.repeat(pictures(3, SIZE)[..., :1], 3, 3)
-    made = synthesizers[name]()(grey, count=COUNT, seed=2)
+    made = method(name)(grey, count=COUNT, seed=2)
     assert np.ptp(made.images, axis=3).max() < 2 / 255
 
 
@@ -222,7 +223,7 @@ def test_own_texture_is_an_own_image_never_in_register():
 
 def test_own_texture_is_named_as_such_and_foreign_as_made_here():
     images = pictures(3, SIZE)
-    own, foreign = (synthesizers[name]()(images, count=40, seed=0).textures for name in LAS)
+    own, foreign = (method(name)(images, count=40, seed=0).textures for name in LAS)
     assert all(texture.startswith("own image") for texture in own)
     kinds = {texture.removeprefix("made here: ") for texture in foreign}
     assert kinds == {"noise", "stripes", "checks", "flat"}
