@@ -75,6 +75,7 @@ class Pretrained(Recipe):
     place, turn : as of ``one-shot-diffusion``: where the target may lie, and how the NG's defect may be turned for it
 
     kinds, families : of ``Backend.kind`` and ``Backend.family``, what the method runs on
+    extras : of ``Backend.extras``, what may be loaded beside: an IP-Adapter wants a picture at every pass of the U-Net
     least_ng : how many real NG it takes at least
     style_of : one sentence, where the published method needs what no user can have and this is in its style
     whole : whether it draws the whole part, so that good parts drawn by it must be scored before any threshold is
@@ -93,6 +94,7 @@ class Pretrained(Recipe):
     needs: ClassVar[tuple[str, ...]] = ("sources", "backend")
     kinds: ClassVar[tuple[str, ...]] = ("text-to-image",)
     families: ClassVar[tuple[str, ...]] = ("sd",)
+    extras: ClassVar[tuple[str, ...]] = ("controlnet",)
     least_ng: ClassVar[int] = 1
     style_of: ClassVar[str] = ""
     whole: ClassVar[bool] = False
@@ -226,6 +228,11 @@ class Pretrained(Recipe):
             raise SynthesisError(
                 f"{cls.name} needs weights of {families} {kinds}, loaded are those of {FAMILIES[backend.family]} "
                 f"{KINDS[backend.kind]}: load others, or choose another method"
+            )
+        if odd := sorted(set(backend.extras) - set(cls.extras)):
+            raise SynthesisError(
+                f"{cls.name} cannot draw with {' and '.join(odd)} loaded: load the weights without, or choose another "
+                "method"
             )
 
     @classmethod

@@ -77,11 +77,23 @@ def box_around(mask: np.ndarray, *, side_px: int, cell_px: int) -> Box:
     >>> box_around(mask, side_px=512, cell_px=8)
     Box(top=0, left=50, side=200)
     """
+    longest = max(cv2.boundingRect(mask.astype(np.uint8))[2:])
+    side = min(max(CONTEXT * longest, LEAST_PX), max(longest, longest * side_px // cell_px))
+    return square_around(mask, side)
+
+
+def square_around(mask: np.ndarray, side: int) -> Box:
+    """Square of this side, or the picture's if that is smaller, with the mask in its middle where the picture allows.
+
+    Raises
+    ------
+    ShapeError
+        An empty mask.
+    """
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    longest = max(width, height)
-    if longest == 0:
+    if width == 0:
         raise ShapeError("expected a mask with at least one pixel, got an empty one")
-    side = min(max(CONTEXT * longest, LEAST_PX), max(longest, longest * side_px // cell_px), len(mask))
+    side = min(side, len(mask))
     first = [
         min(max(int(start + length / 2 - side / 2), 0), len(mask) - side)
         for start, length in ((top, height), (left, width))

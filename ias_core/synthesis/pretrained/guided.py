@@ -1,0 +1,171 @@
+"""TF-IDG's tier A5: its own loop over a plain 4-channel U-Net, from the collage or from the OK picture.
+
+shared/methods/tf-idg.md, section 3 step 4: blended latents, guidance by features, moments of the OK latent, and the
+OK pass's keys and values. The guided noise serves both terms of DDIM's step, as classifier guidance has it; the public
+code leaves the old one in the term that points back to the noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ias_core.synthesis.pretrained.attention import SharedKeys, shared_keys
+from ias_core.synthesis.pretrained.appearance import (
+    adain,
+    appearance_shift,
+    bags,
+    decoder_features,
+    still_normal,
+)
+from ias_core.synthesis.pretrained.latents import (
+    blended,
+    clean_estimate,
+    ddim,
+    decode,
+    embed,
+    encode,
+    latent_mask,
+    predicted,
+    signal,
+    starting,
+    to_picture,
+    to_pixels,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ias_core.synthesis.pretrained.backend import Backend
+    from ias_core.synthesis.pretrained.windows import Window
+
+EVERY, EVERY_OTHER = 0.2, 0.6  # shares of the steps: each of the first 10 of 50, then the even ones up to the 30th
+ADAIN_ABOVE = 0.8  # of the schedule: the public code's first fifth, counted from pure noise
+
+
+def steps_guided(steps: int) -> frozenset[int]:
+    """Which of so many steps are guided by features.
+
+    Examples
+    --------
+    >>> sorted(steps_guided(10))
+    [0, 1, 2, 4]
+    """
+    return frozenset(i for i in range(steps) if i < EVERY * steps or (i % 2 == 0 and i < EVERY_OTHER * steps))
+
+
+@dataclass(slots=True, eq=False)
+class GuidedPasses:
+    """Two passes over one window: ``plain`` over the OK picture, ``defective`` over the collage beside it.
+
+    Both take their noise from generators of one state, and blend, denoise and match moments alike, so that their
+    difference is the defect's. Guided by features is the second alone: the first would be drawn to where it is.
+    """
+
+    backend: Backend
+    window: Window
+    prompts: tuple[str, str]  # of the OK part, and of the NG
+    steps: int
+    strength: float
+    guidance_scale: float
+
+    def run(self, seed: int, *, only_plain: bool = False) -> tuple[np.ndarray | None, np.ndarray]:
+        """(w, w, 3) of the defective pass, or None where only the plain one is asked for, and of that one."""
+        backend, window = self.backend, self.window
+        scheduler = ddim(backend, self.steps)
+        times = starting(scheduler.timesteps, self.strength)
+        side = backend.side_px
+        canvas, collage, reference = (
+            encode(to_pixels(picture, side, backend), backend)
+            for picture in (window.canvas, window.collage, window.reference)
+        )
+        target = latent_mask(window.target, side, backend)
+        blanks = [""] if self.guidance_scale > 1 else []
+        without, asked = (embed([*blanks, prompt], backend) for prompt in self.prompts)
+        setting = _Setting(backend.unet, scheduler, times, canvas, target, self.guidance_scale)
+        if only_plain:
+            return None, self._picture(setting.sampled(canvas, without, seed))
+        with shared_keys(backend.unet, times[len(times) // 2 :]) as keys:
+            with keys.storing():
+                plain = setting.sampled(canvas, without, seed)
+            guide = _Guide(reference, latent_mask(window.reference_mask, side, backend), keys)
+            with keys.taking():
+                defective = setting.sampled(collage, asked, seed, guide)
+        return self._picture(defective), self._picture(plain)
+
+    def _picture(self, latent: torch.Tensor) -> np.ndarray:
+        return to_picture(decode(latent, self.backend), len(self.window.canvas))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Guide:
+    """The real defect: its latent, where in it it is, and the keys that its own passes must leave alone."""
+
+    reference: torch.Tensor
+    inside: torch.Tensor
+    keys: SharedKeys
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Setting:
+    unet: Any
+    scheduler: Any
+    times: torch.Tensor
+    canvas: torch.Tensor
+    target: torch.Tensor
+    guidance_scale: float
+
+    def sampled(self, start: torch.Tensor, texts: torch.Tensor, seed: int, guide: _Guide | None = None) -> torch.Tensor:
+        """(1, c, h, w) made of a latent that is noised to the first time; the canvas outside the target."""
+        if not len(self.times):
+            return self.target * start + (1 - self.target) * self.canvas
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(start.shape, generator=generator).to(start)
+        guided = steps_guided(len(self.times)) if guide else frozenset()
+
+        def predict(latent: torch.Tensor, time: torch.Tensor, step: int) -> torch.Tensor:
+            if step not in guided:
+                return predicted(self.unet, latent, time, texts, self.guidance_scale)
+            return self._guided(latent, time, texts, noise, guide)
+
+        def matched(latent: torch.Tensor, time: torch.Tensor, step: int) -> torch.Tensor:
+            if time < ADAIN_ABOVE * self.scheduler.config.num_train_timesteps:
+                return latent
+            return adain(latent, self.scheduler.add_noise(self.canvas, noise, time[None]), self.target)
+
+        return blended(
+            predict,
+            self.scheduler,
+            self.times,
+            self.scheduler.add_noise(start, noise, self.times[:1]),
+            self.canvas,
+            self.target,
+            generator=generator,
+            adjust=matched,
+        )
+
+    def _guided(
+        self, latent: torch.Tensor, time: torch.Tensor, texts: torch.Tensor, noise: torch.Tensor, guide: _Guide
+    ) -> torch.Tensor:
+        """What the U-Net predicts, shifted so that its features inside the target come nearer to the real defect's."""
+        with decoder_features(self.unet) as features:
+            with guide.keys.resting():
+                self.unet(self.scheduler.add_noise(guide.reference, noise, time[None]), time, texts[-1:])
+            reference = bags(features, guide.inside)
+            with torch.enable_grad():
+                latent = latent.detach().requires_grad_()
+                output = predicted(self.unet, latent, time, texts, self.guidance_scale)
+                estimate = clean_estimate(self.scheduler, output.detach(), time, latent.detach())
+                left = signal(self.scheduler, time)
+                predicts_v = self.scheduler.config.prediction_type == "v_prediction"
+                shift = appearance_shift(
+                    latent,
+                    features,
+                    reference,
+                    (latent.detach() - left.sqrt() * estimate) / (1 - left).sqrt(),
+                    inside=self.target,
+                    normal=still_normal(estimate, self.canvas, self.target),
+                )
+        return output.detach() + (shift / left.sqrt() if predicts_v else shift)
