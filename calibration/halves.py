@@ -23,6 +23,12 @@ class Halves:
             raise CalibrationError(f"{name}: expected at least {least} different parts to split, got {self._n}")
 
     def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        first = np.zeros(self._n, bool)
-        first[rng.permutation(self._n)[: self._n // 2]] = True
-        return self._scores[first[self._group]], self._scores[~first[self._group]]
+        """Scores of the first and of the second half."""
+        first = self.first(rng)
+        return self._scores[first], self._scores[~first]
+
+    def first(self, rng: np.random.Generator) -> np.ndarray:
+        """(n,) bool: which scores are in the first half."""
+        drawn = np.zeros(self._n, bool)
+        drawn[rng.permutation(self._n)[: self._n // 2]] = True
+        return drawn[self._group]

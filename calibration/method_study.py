@@ -13,6 +13,7 @@ import numpy as np
 
 from calibration.checks import checked_scores
 from calibration.curves import auroc
+from calibration.errors import CalibrationError
 from calibration.halves import Halves
 from calibration.rules import is_ng
 from calibration.synthetic_rules import youden
@@ -50,6 +51,7 @@ def method_study(
     synthetic: Mapping[str, np.ndarray],
     splits: int,
     seed: int,
+    taught: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, MethodStudy]:
     """Every method's Youden threshold on one memory bank.
 
@@ -62,11 +64,14 @@ def method_study(
     synthetic : method -> ndarray
         Scores of its synthetic NG; a method with none has no threshold in any split.
     splits, seed : int
+    taught : method -> (n_ng,) bool, optional
+        Real NG that the method's synthetic ones were made from, near twins with them: they do not judge it.
 
     Raises
     ------
     CalibrationError
-        If there are fewer than 4 OK or 2 NG groups, or scores are not finite.
+        If there are fewer than 4 OK or 2 NG groups, scores are not finite, or a split leaves a method without a real NG
+        to judge it.
 
     Examples
     --------
@@ -85,10 +90,13 @@ def method_study(
     for child in np.random.SeedSequence(seed).spawn(splits):
         rng = np.random.default_rng(child)
         calibrating, judging = halves_ok(rng)
-        _, judging_ng = halves_ng(rng)
+        judges = ~halves_ng.first(rng)
         for name, scores in synthetic.items():
             value = youden(calibrating, scores, source="held-out").value if len(scores) else None
             if value is not None:
+                judging_ng = ng[judges if taught is None or name not in taught else judges & ~taught[name]]
+                if not judging_ng.size:
+                    raise CalibrationError(f"{name}: expected real NG to judge it that did not teach it, got none")
                 rows[name].append(
                     (
                         float(is_ng(judging, value).mean()),
@@ -110,15 +118,19 @@ def method_study(
     }
 
 
+def joined(name: str, parts: Sequence[MethodStudy]) -> MethodStudy:
+    """Several studies as one, such as those of one method that started from different real NG."""
+    arrays = ("n_synthetic", "synthetic_auroc", "real_auroc", "fpr", "recall", "regret")
+    return MethodStudy(
+        name,
+        sum(one.splits for one in parts),
+        *(np.concatenate([getattr(one, array) for one in parts]) for array in arrays),
+    )
+
+
 def joined_methods(parts: Sequence[dict[str, MethodStudy]]) -> dict[str, MethodStudy]:
     """Studies on several memory banks as one; a method that a bank lacks is what it is on the others."""
     found: dict[str, MethodStudy] = {}
     for name in dict.fromkeys(name for part in parts for name in part):
-        own = [part[name] for part in parts if name in part]
-        arrays = ("n_synthetic", "synthetic_auroc", "real_auroc", "fpr", "recall", "regret")
-        found[name] = MethodStudy(
-            name,
-            sum(one.splits for one in own),
-            *(np.concatenate([getattr(one, array) for one in own]) for array in arrays),
-        )
+        found[name] = joined(name, [part[name] for part in parts if name in part])
     return found

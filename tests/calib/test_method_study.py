@@ -71,6 +71,18 @@ def test_twins_stay_on_one_side():
     assert set(np.unique(np.round(found.fpr * 40, 9) % 2)) == {0.0}
 
 
+def test_ng_that_taught_a_method_judge_it_in_no_split():
+    weak = np.argsort(NG).argsort() < 15
+    found, plain = studied(taught={"alike": weak}), studied()
+    value = youden(OK, SYNTHETIC["alike"], source="held-out").value
+    assert is_ng(NG[~weak], value).all() and not is_ng(NG, value).all()  # the strong ones are all found
+    assert found["alike"].recall.mean() > plain["alike"].recall.mean() + 0.02
+    np.testing.assert_array_equal(found["alike"].fpr, plain["alike"].fpr)
+    np.testing.assert_array_equal(found["plain"].recall, plain["plain"].recall)
+    with pytest.raises(CalibrationError, match="plain: expected real NG to judge it that did not teach it"):
+        studied(synthetic={"plain": OK + 2}, taught={"plain": np.ones(30, bool)})
+
+
 def test_banks_are_put_one_after_the_other():
     one, two = studied(), studied(seed=5, synthetic={"alike": SYNTHETIC["alike"]})
     both = joined_methods([one, two])
