@@ -1,4 +1,4 @@
-"""Where the defect of a real NG is, proposed from the detector's own anomaly map; and its mask at another size.
+"""Where the defect of a real NG is: proposed from the detector's own anomaly map, painted, brought to another size.
 
 A proposal is for a person to look at: the map shows what the detector sees of the defect, and nothing else of it. It
 is coarse as well, one value for each patch, so a thin crack gets a band; inside the band ``follow_edges`` looks at the
@@ -140,6 +140,42 @@ def follow_edges(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     distance = cv2.GaussianBlur(np.linalg.norm(colours - expected, axis=2), (0, 0), _SIGMA_PX)
     differs = remove_small_objects(mask & (distance > threshold_li(distance[mask])), max_size=_SPECK_PX, connectivity=2)
     return differs if differs.any() else mask.copy()
+
+
+def mask_of_stroke(path: np.ndarray, *, width_px: int, side_px: int) -> np.ndarray:
+    """What a round brush paints on its way.
+
+    Parameters
+    ----------
+    path : ndarray of shape (k, 2)
+        x and y of k >= 1 places, in px from the picture's upper left corner.
+    width_px, side_px : int
+        Of the brush, at least 1, and of the square picture.
+
+    Returns
+    -------
+    ndarray of shape (side_px, side_px)
+        bool.
+
+    Raises
+    ------
+    ShapeError
+        No finite path, or no brush.
+
+    Examples
+    --------
+    >>> mask_of_stroke(np.array([(0.5, 1.5), (2.5, 1.5)]), width_px=1, side_px=4).astype(int)
+    array([[0, 0, 0, 0],
+           [1, 1, 1, 0],
+           [0, 0, 0, 0],
+           [0, 0, 0, 0]])
+    """
+    if path.ndim != 2 or path.shape[1] != 2 or not len(path) or not np.isfinite(path).all() or width_px < 1:
+        raise ShapeError(f"expected finite places (x, y) and a brush of at least 1 px, got {path.shape} and {width_px}")
+    painted = np.zeros((side_px, side_px), np.uint8)
+    places = np.round(path - 0.5).astype(np.int32)  # pixel i lies between i and i + 1
+    cv2.polylines(painted, [places[:, None]], isClosed=False, color=1, thickness=width_px)
+    return painted.astype(bool)
 
 
 def cover_at_size(mask: np.ndarray, size: int) -> np.ndarray:

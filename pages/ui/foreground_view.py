@@ -1,12 +1,10 @@
 """Where defects may lie: choose it, upload or draw a mask, look at it on good parts, and only then use it."""
 
-import base64
 import io
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from PIL import Image
 from plotly.colors import hex_to_rgb
@@ -18,7 +16,7 @@ from pages.services import foreground
 from pages.services.contact_sheet import rim
 from pages.services.ledger import ImageRecord
 from pages.services.workspace import Workspace
-from pages.ui import cached, theme, widgets, words
+from pages.ui import cached, drawing, theme, widgets, words
 
 KINDS = {
     foreground.NONE: "Anywhere",
@@ -154,61 +152,14 @@ def _drawn(records: Sequence[ImageRecord], beside: DeltaGenerator) -> np.ndarray
         "Draw around the part with the mouse held down. Drawing again starts anew; with Shift held down, it adds "
         "another piece. Lasso and rectangle are above the picture."
     )
-    drawn = st.plotly_chart(
-        _canvas(cached.thumbnail(records[names.index(name)], _CANVAS_PX)),
-        width="content",
+    drawn = drawing.board(
+        cached.thumbnail(records[names.index(name)], _CANVAS_PX),
+        _CANVAS_PX,
         key=f"foreground-drawing-{name}",
-        on_select="rerun",
-        selection_mode=("lasso", "box"),
-        config={
-            "displayModeBar": True,
-            "displaylogo": False,
-            "modeBarButtons": [["lasso2d", "select2d", "zoom2d", "resetScale2d"]],
-        },
         alt="A good part to draw the outline on",
-    ).selection
-    outlines = outlines_of(drawn)
-    return mask_of_outlines(outlines, width=_CANVAS_PX, height=_CANVAS_PX) if outlines else None
-
-
-def outlines_of(selection: dict) -> list[np.ndarray]:
-    """Corners (k, 2) of everything drawn on a plotly picture, in px from its upper left corner.
-
-    Examples
-    --------
-    >>> outlines_of({"box": [{"x": [1, 3], "y": [2, 4]}], "lasso": []})[0].tolist()
-    [[1.0, 2.0], [3.0, 2.0], [3.0, 4.0], [1.0, 4.0]]
-    """
-    outlines = [np.column_stack([line["x"], line["y"]]).astype(float) for line in selection["lasso"]]
-    for box in selection["box"]:
-        (x0, x1), (y0, y1) = box["x"], box["y"]
-        outlines.append(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float))
-    return outlines
-
-
-def _canvas(picture: bytes) -> go.Figure:
-    """The picture, 1 px per unit, its upper left corner at (0, 0): an image trace counts from pixel centres."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(picture)).save(buffer, "JPEG", quality=90)
-    source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    axis = {"visible": False, "range": [0, _CANVAS_PX]}
-    line = {"color": theme.STYLES["synthetic"].colour, "width": 3, "dash": "solid"}
-    return go.Figure(
-        {
-            "data": [{"type": "image", "source": source, "x0": 0.5, "y0": 0.5, "hoverinfo": "skip"}],
-            "layout": {
-                "dragmode": "lasso",
-                "width": _CANVAS_PX,
-                "height": _CANVAS_PX + 40,
-                "margin": {"l": 0, "r": 0, "t": 40, "b": 0},
-                "xaxis": axis,
-                "yaxis": axis | {"range": [_CANVAS_PX, 0], "scaleanchor": "x"},
-                "newselection": {"line": line, "mode": "immediate"},
-                "activeselection": {"fillcolor": theme.fill("synthetic", 0.25), "opacity": 1},
-                "uirevision": "keep",
-            },
-        }
     )
+    outlines = drawing.outlines_of(drawn)
+    return mask_of_outlines(outlines, width=_CANVAS_PX, height=_CANVAS_PX) if outlines else None
 
 
 def _outlines(
