@@ -40,7 +40,8 @@ for why in result.meta.get("failed", {}).values():
 table = cached.table(detector, result, config, free_ng(ws))
 pictures, quality, shifts = st.tabs(["Pictures", "Quality control", "How large a feature shift would be found?"])
 with pictures:
-    synthetic_gallery.show(detector, result, {name: area for name, (area, _) in table.synthetic_roc.items()})
+    areas = {name: area for name, (area, _) in table.synthetic_roc.items()}
+    synthetic_gallery.show(ws, detector, result, config, areas, running=running)
 with quality:
     quality_view.show(ws, detector, result, config, running=running)
 with shifts:

@@ -26,8 +26,8 @@ class Kit:
         return {**self.shared, "adapter": self.adapters.get(method)}
 
 
-def kit_of(ws: Workspace, config: RunConfig, methods: Iterable[str]) -> Kit:
-    """Only what these methods have a field for is read.
+def kit_of(ws: Workspace, config: RunConfig, methods: Iterable[str], *, to_train: bool = False) -> Kit:
+    """Only what these methods have a field for is read; no adapters where one is ``to_train``.
 
     Raises
     ------
@@ -55,7 +55,9 @@ def kit_of(ws: Workspace, config: RunConfig, methods: Iterable[str]) -> Kit:
 
         shared["backend"] = load_backend(config)
         adapters = {
-            name: load_adapter(ws, digest) for name, digest in synthesis.pretrained.adapters.items() if name in wanted
+            name: load_adapter(ws, digest)
+            for name, digest in synthesis.pretrained.adapters.items()
+            if name in wanted and not to_train
         }
     return Kit(shared, adapters)
 

@@ -31,6 +31,8 @@ RUNNERS: Mapping[str, str] = {
     "synthesis": "pages.services.synthesis:run_job",
     "seeds": "pages.services.seeds:run_job",
     "opinion": "pages.services.opinion:run_job",
+    "pixel-model": "pages.services.pixel_model:run_job",
+    "adapter": "pages.services.adapters:run_job",
 }
 
 _POLL_S = 0.25

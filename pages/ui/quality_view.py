@@ -5,9 +5,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from pages.services import control
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.filters import Effect, effects, switch_filters
-from pages.services.quality import CANNOT_TELL, decided, kept
+from pages.services.quality import CANNOT_TELL, decided, kept, why_none
 from pages.services.settings import FILTERS, RunConfig
 from pages.services.workspace import Workspace
 from pages.ui import state, widgets, words
@@ -48,9 +49,9 @@ def show(
         return
     for name, facts in judged.items():
         if not kept(facts).any():
-            st.warning(
-                f"All {len(kept(facts))} synthetic NG of {words.method(name)} are rejected: the method has no voice."
-            )
+            st.warning(f"{words.capital(words.in_sentence(why_none(facts, name)))}: the method has no voice.")
+        if "control" in facts:
+            st.caption(f"{words.method(name)}. {control.sentence(facts['control'])}")
     _verdicts(result, judged)
     _effects(detector, result, config)
 

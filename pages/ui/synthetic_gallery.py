@@ -6,17 +6,30 @@ import numpy as np
 import streamlit as st
 
 from calibration.types import Auroc
-from pages.services import dataset
+from pages.services import dataset, filters
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.contact_sheet import with_rim
-from pages.ui import quality_view, widgets, words
+from pages.services.settings import RunConfig
+from pages.services.thresholds import sources_of
+from pages.services.workspace import Workspace
+from pages.ui import quality_view, state, widgets, words
 
 PAGE_SIZE = 10
+BY_HAND = "by hand: not like a defect of this part"
+_COLUMNS = 5
 _VIEWS = ("Picture", "Mask", "Anomaly map")
 
 
-def show(detector: DetectorResult, result: SynthesisResult, areas: dict[str, Auroc]) -> None:
-    """The whole block.
+def show(
+    ws: Workspace,
+    detector: DetectorResult,
+    result: SynthesisResult,
+    config: RunConfig,
+    areas: dict[str, Auroc],
+    *,
+    running: bool,
+) -> None:
+    """The whole block; ``running``: synthetic NG are being made, so none can be rejected.
 
     Parameters
     ----------
@@ -51,9 +64,8 @@ def show(detector: DetectorResult, result: SynthesisResult, areas: dict[str, Aur
     captions = [_caption(scored.image_scores[i], facts, i, marks[i]) for i in shown]
     stems = [scored.ids[i] for i in shown]
     if view != "Anomaly map":
-        widgets.gallery(
-            [(_drawn(result, stem, rim=view == "Mask"), caption) for stem, caption in zip(stems, captions, strict=True)]
-        )
+        pictures = [_drawn(result, stem, rim=view == "Mask") for stem in stems]
+        _pictures(ws, detector, config, facts, shown, pictures, captions, running=running)
         return
     scale = widgets.colour_scale(detector.sets["bank"].patch_scores)
     widgets.gallery(
@@ -71,6 +83,41 @@ def show(detector: DetectorResult, result: SynthesisResult, areas: dict[str, Aur
     widgets.scale_caption(scale)
 
 
+def _pictures(
+    ws: Workspace,
+    detector: DetectorResult,
+    config: RunConfig,
+    facts: dict[str, Any],
+    shown: list[int],
+    pictures: list[np.ndarray],
+    captions: list[str],
+    *,
+    running: bool,
+) -> None:
+    """In rows, each with a box that takes it out of every count, where the method is judged at all."""
+    ids = facts.get("picture_ids", []) if "quality" in facts else []
+    for a in range(0, len(shown), _COLUMNS):
+        row = zip(st.columns(_COLUMNS), shown[a : a + _COLUMNS], strict=False)
+        for k, (place, i) in enumerate(row, start=a):
+            place.image(pictures[k], caption=captions[k], width="stretch")
+            if ids:
+                key = f"reject-{ids[i]}"
+                state.set_widget(key, ids[i] in config.synthesis.rejected)  # another tab may have changed it
+                place.checkbox(
+                    "Reject",
+                    key=key,
+                    disabled=running,
+                    help="Not like a defect of this part: it then counts in no rule, curve or figure",
+                    on_change=_reject,
+                    args=(ws, detector, config, ids[i]),
+                )
+
+
+def _reject(ws: Workspace, detector: DetectorResult, config: RunConfig, picture: str) -> None:
+    why = BY_HAND if state.widget_value(f"reject-{picture}") else ""
+    widgets.told(lambda: filters.reject(ws, detector, config, picture, why))
+
+
 def _made(method: str, facts: dict[str, Any], areas: dict[str, Auroc]) -> str:
     n = len(facts["severities"])
     made = f"{n} made"
@@ -83,6 +130,10 @@ def _made(method: str, facts: dict[str, Any], areas: dict[str, Auroc]) -> str:
             f"; AUROC against {area.n_ok} good parts {area.auroc:.3f} (95 %: {area.low:.3f} to {area.high:.3f}). "
             f"Median feature shift inside the masks: {facts['shift_in_R']} R"
         )
+    if sources := sources_of(facts):
+        made += f". {words.capital(words.one_defect(sources))}"
+    if "peak_memory_bytes" in facts:
+        made += f". Made and scored in {facts['seconds']:.1f} s, peak memory {facts['peak_memory_bytes'] / 1e9:.1f} GB"
     return made
 
 

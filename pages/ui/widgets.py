@@ -24,6 +24,8 @@ _JOB_TITLES = {
     "score": "Scoring the added NG",
     "seeds": "Varying the seed of the coreset",
     "opinion": "Training the second opinion",
+    "pixel-model": "Training the pixel model",
+    "adapter": "Training on your NG",
 }
 
 

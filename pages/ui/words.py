@@ -1,6 +1,7 @@
 """What things are called on screen; the keys are those of the services."""
 
 import re
+from collections.abc import Sequence
 
 METHODS = {
     "glass-las-own": "own texture",
@@ -26,6 +27,16 @@ METHODS = {
     "stain": "stain",
     "foreign-body": "foreign body",
     "graded-spot": "graded spots",
+    "one-shot-diffusion": "one-shot transplant",
+    "sdas": "SDAS-lite",
+    "tf-idg": "TF-IDG",
+    "anomalydiffusion": "AnomalyDiffusion",
+    "anogen": "AnoGen",
+    "adabldm": "AdaBLDM",
+    "realnet-sdas": "RealNet SDAS",
+    "defectfill": "DefectFill",
+    "seas": "SeaS",
+    "dualanodiff": "DualAnoDiff",
 }
 METHOD_HELP = {
     "glass-las-own": "GLASS local synthesis with the product's own surface from another place: the hard case, "
@@ -51,6 +62,17 @@ METHOD_HELP = {
     "dent": "A bump or a hollow: the shading of one that is lit from one side",
     "stain": "Something dried on the part: soft spots and blots, darker and duller",
     "foreign-body": "A fibre or a crumb: a hair, a fibre, a chip or a crumb that casts a faint shadow",
+    "one-shot-diffusion": "The defect of your own NG: carried over to other good parts, turned, resized, fainter or as "
+    "strong as it was seen",
+    "sdas": "An axis from OK to NG: coarse grain of a set strength, by a model of good parts alone; a measure, no look",
+    "tf-idg": "Your NG drawn into good parts: by your diffusion weights, without training",
+    "anomalydiffusion": "Look and place learned apart: from a few NG with masks, by your diffusion weights",
+    "anogen": "A few NG become one word: drawn into boxes by your diffusion weights",
+    "adabldm": "A defect drawn into a mask: ControlNet on your diffusion weights, sharpness kept",
+    "realnet-sdas": "Too much noise in every step: anomalies with a dial, no NG needed",
+    "defectfill": "A mask filled with the defect it learned: your inpainting weights, fine-tuned",
+    "seas": "One model for good and NG parts: your diffusion weights, fine-tuned on a few NG",
+    "dualanodiff": "Whole part and defect drawn together: your diffusion weights, fine-tuned on a few NG",
     "graded-spot": "Spots laid out on purpose from tiny and faint to large and plain: they show which size and which "
     "signal-to-noise ratio a defect needs to be found. Some are invisible by design, so their recall and AUROC mean "
     "nothing, and no threshold rule uses them",
@@ -80,6 +102,22 @@ EVIDENCE_LOOKS = {"T0": "ok", "T1": "synthetic", "T2": "real", "T3": "real"}
 def method(key: str) -> str:
     """Short name of a method, in image or in feature space; one without a name shows its key."""
     return (METHODS | FEATURE_METHODS | DISCRIMINATORS).get(key, key)
+
+
+def one_defect(sources: Sequence[str]) -> str:
+    """How many NG the pictures of a method were made from, and what that means.
+
+    Examples
+    --------
+    >>> one_defect(["a.png"] * 40)
+    'from 1 real NG: one defect seen from 40 places, so no interval narrows with more pictures'
+    >>> one_defect(["a.png", "b.png"] * 20)
+    'from 2 real NG, 40 pictures: intervals are over the NG, not over the pictures'
+    """
+    n, m = len(sources), len(set(sources))
+    if m == 1:
+        return f"from 1 real NG: one defect seen from {n} places, so no interval narrows with more pictures"
+    return f"from {m} real NG, {n} pictures: intervals are over the NG, not over the pictures"
 
 
 def capital(text: str) -> str:
