@@ -29,7 +29,7 @@ def ok_to_ok_change(model: PixelModel, pictures: np.ndarray, *, seed: int, sigma
     Returns
     -------
     float
-        Mean absolute change in the redrawn middle of the windows, in grey levels of 255.
+        Mean absolute change in the middle of the windows, which is redrawn in full, in grey levels of 255.
 
     Raises
     ------
@@ -59,5 +59,5 @@ def ok_to_ok_change(model: PixelModel, pictures: np.ndarray, *, seed: int, sigma
             generator=generator,
             points=POINTS,
         )
-        changes.append(255 * float(np.abs(again - window)[edit > 0.5].mean()))
+        changes.append(255 * float(np.abs(again - window)[edit > 0.999].mean()))
     return float(np.mean(changes))

@@ -37,10 +37,10 @@ class Window:
         return cv2.resize(part, (self.model_px, self.model_px), interpolation=cv2.INTER_AREA)
 
     def enlarged(self, part: np.ndarray) -> np.ndarray:
-        """What the model made, (w, w, 3), at the picture's size."""
+        """What the model made, (w, w, 3), at the picture's size; linear, since cubic would put a halo around it."""
         if self.side == self.model_px:
             return part
-        return cv2.resize(part, (self.side, self.side), interpolation=cv2.INTER_CUBIC)
+        return cv2.resize(part, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
 
 
 def around(mask: np.ndarray, model_px: int) -> Window:
