@@ -18,12 +18,11 @@ from ias_core.errors import SynthesisError
 from ias_core.synthesis.base import NgSource, synthesizers
 from ias_core.synthesis.one_shot.piece import PLACES, changed, collage, cut, drawn, laid
 from ias_core.synthesis.one_shot.variation import DILATION, TURNS
+from ias_core.synthesis.one_shot.window import reach
 from ias_core.synthesis.recipe import Draw, Recipe, Scene
 
 if TYPE_CHECKING:
     from ias_core.synthesis.one_shot.pixel_model import PixelModel
-
-_REDRAWN = np.ones((9, 9), np.uint8)
 
 
 @synthesizers.register("one-shot-diffusion")
@@ -79,7 +78,9 @@ class OneShotDiffusion(Recipe):
         picture, lost = collage(scene.picture, residual, mask, amplitude=severity)
         if self.softness > 0:
             picture = self._redrawn(scene.picture, picture, mask, noise_seed)
-        written = cv2.dilate(mask.astype(np.uint8), _REDRAWN if self.softness > 0 else DILATION).astype(bool)
+            written = reach(mask)
+        else:
+            written = cv2.dilate(mask.astype(np.uint8), DILATION).astype(bool)
         settings = {
             "source": piece.source,
             "amplitude": severity,

@@ -1,7 +1,7 @@
 """How one defect becomes many: turned, scaled, mirrored and mildly bent, its look and its mask together.
 
 The project's notes on TF-IDG, section 4, B2.3: rotation, scale and flips as there. The bend is ours, and mild: what
-lies a third of the defect apart is moved against each other by about an eighth of that, so that no line tears.
+lies a third of the defect apart is moved against each other by about a twelfth of that, so that no line tears.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ias_core.synthesis.shapes import highest
 TURNS = ("any", "quarter", "none")
 RIM_PX = 2  # how far a defect's look reaches beyond its mask: the mask dilated 5 x 5
 DILATION = np.ones((2 * RIM_PX + 1,) * 2, np.uint8)
-_BEND = 0.03  # standard deviation of the displacement at a node, of the defect's longer side
+_BEND = 0.02  # standard deviation of the displacement at a node, of the defect's longer side
 _NODES = 4  # along a side
 
 
@@ -28,8 +28,8 @@ class Variation:
     scale : float             new length / old length
     degrees : float           counterclockwise
     flips : two of bool       upside down, left to right; before the turn
-    bend : (4, 4, 2) float    displacement of nodes that are spread evenly over the new defect, down and across, as a
-                              share of its longer side
+    bend : (4, 4, 2) float    displacement of nodes, down and across, as a share of the longer side; they are
+                              spread evenly over a square of that side around the new defect
     """
 
     scale: float
@@ -114,7 +114,11 @@ class Variation:
             for extent in (abs(sin) * width + abs(cos) * height, abs(cos) * width + abs(sin) * height)
         ]
         y, x = (np.arange(extent, dtype=np.float32) - (extent - 1) / 2 for extent in new)
-        field = cv2.resize(self.bend.astype(np.float32) * longer, new[::-1], interpolation=cv2.INTER_CUBIC)
+        field = cv2.resize(self.bend.astype(np.float32) * longer, (max(new),) * 2, interpolation=cv2.INTER_CUBIC)
+        top, left = (
+            (max(new) - extent) // 2 for extent in new
+        )  # nodes as far apart down as across, however flat it is
+        field = field[top : top + new[0], left : left + new[1]]
         x, y = x[None] + field[..., 1], y[:, None] + field[..., 0]
         upside_down, mirrored = (-1 if flip else 1 for flip in self.flips)
         across = mirrored * (cos * x - sin * y) / self.scale
