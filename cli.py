@@ -57,15 +57,34 @@ def parser() -> argparse.ArgumentParser:
     study.add_argument("--splits", type=int, default=200, help="splits per memory bank (default 200)")
     study.add_argument("--config", type=Path, help="settings as .json or .toml")
     synth = commands.add_parser("synth", help="good parts to synthetic NG with masks; writes manifest.json")
-    synth.add_argument("--ok", type=Path, required=True, help="folder of good parts")
+    source = synth.add_mutually_exclusive_group(required=True)
+    source.add_argument("--ok", type=Path, help="folder of good parts")
+    source.add_argument("--demo", action="store_true", help="the good demo pictures (package elpv-dataset)")
     synth.add_argument("--method", nargs="+", required=True, metavar="NAME", help="names of methods, or all")
     synth.add_argument("--n", type=int, default=20, help="pictures per method (default 20)")
     synth.add_argument("--size", type=int, default=256, help="side of the pictures in px (default 256)")
     synth.add_argument("--severity", type=float, help="0 (invisible) to 1, for all methods (default: as published)")
     synth.add_argument("--defect-px", type=float, help="equivalent diameter of the defects (default: as published)")
+    synth.add_argument("--ng", type=Path, help="picture of one real NG, for methods that start from it")
+    synth.add_argument("--mask", type=Path, help="where its defect is (default: proposed from an anomaly map)")
+    synth.add_argument(
+        "--place", choices=("part", "near"), default="part", help="near: where the real NG has it (default part)"
+    )
+    synth.add_argument(
+        "--turn", choices=("any", "quarter", "none"), default="any", help="how its defect may be turned (default any)"
+    )
+    synth.add_argument(
+        "--softness",
+        type=float,
+        default=0.0,
+        help="grey levels of noise a pixel model redraws it from (default 0)",
+    )
+    synth.add_argument("--train-minutes", type=float, default=5.0, help="for the pixel model, if needed (default 5)")
     synth.add_argument("--textures", type=Path, help="folder of foreign textures (default: made here)")
     synth.add_argument(
-        "--foreground", choices=("none", "found"), default="none", help="found: keep defects on the part"
+        "--foreground",
+        choices=("none", "found"),
+        help="found: keep defects on the part (default: found with --ng, else none)",
     )
     for command in (run, demo, study, synth):
         command.add_argument("--seed", type=int, help="decides split, coreset start and synthesis (default 0)")
@@ -220,14 +239,29 @@ def run_study(asked: argparse.Namespace) -> int:
 
 def run_synth(asked: argparse.Namespace) -> int:
     """Good parts to pictures, masks, contact sheets and manifest.json."""
-    from pages.services import synth
+    from ias_core.errors import IasError
+    from ias_core.folders import OK, scan_folder
+    from pages.services import demo, synth
+    from pages.services.settings import OneShotConfig
+    from pages.services.synth_ng import FromNg
 
     config = _prepared(asked)
+    good = [f for f in demo.found_files() if f.label == OK] if asked.demo else scan_folder(asked.ok, label=OK)
+    if asked.mask is not None and asked.ng is None:
+        raise IasError("--mask goes with --ng: it says where the defect of that NG is")
+    if not 0 < asked.train_minutes <= 600:
+        raise IasError(f"expected --train-minutes above 0 and up to 600, got {asked.train_minutes}")
+    ng = None
+    if asked.ng is not None:
+        options = OneShotConfig(
+            softness=asked.softness, place=asked.place, turn=asked.turn, model="to be trained" if asked.softness else ""
+        )
+        ng = FromNg(asked.ng, asked.mask, options, asked.train_minutes)
     dials = {
         name: value for name, value in (("severity", asked.severity), ("size_px", asked.defect_px)) if value is not None
     }
     found = synth.make_dataset(
-        asked.ok,
+        good,
         asked.out,
         methods=asked.method,
         count=asked.n,
@@ -235,8 +269,9 @@ def run_synth(asked: argparse.Namespace) -> int:
         size=asked.size,
         dials=dials,
         textures=asked.textures,
-        foreground=asked.foreground,
+        foreground=asked.foreground or ("found" if ng else "none"),
         progress=_print_stage(),
+        ng=ng,
     )
     for name, reason in found.refused.items():
         print(f"  refused: {name}: {reason}")
@@ -259,7 +294,7 @@ def _prepared(asked: argparse.Namespace):
     config = read_config(asked.config) if getattr(asked, "config", None) else RunConfig()
     if asked.seed is not None:
         config = replace(config, seed=asked.seed)
-    sources = [folder for name in ("ok", "ng", "data") if (folder := getattr(asked, name, None)) is not None]
+    sources = [path for name in ("ok", "ng", "data") if (path := getattr(asked, name, None)) is not None]
     intake.refuse_around(asked.out, *sources)
     try:
         asked.out.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,12 @@ def available() -> bool:
 
 
 def import_demo(ws: Workspace, *, progress: Progress | None = None) -> Intake:
-    """Take the monocrystalline cells: defect probability 0 as OK, 1 as NG.
+    """Take the monocrystalline cells: defect probability 0 as OK, 1 as NG; errors as of ``found_files``."""
+    return import_found(ws, found_files(), progress=progress)
+
+
+def found_files() -> list[FoundFile]:
+    """The pictures where the package keeps them, OK and NG.
 
     Raises
     ------
@@ -50,4 +55,4 @@ def import_demo(ws: Workspace, *, progress: Progress | None = None) -> Intake:
         if cell == _KIND and label is not None:
             kind = "good" if label == OK else _KIND
             found.append(FoundFile(data / name, Path(name).name, label, None, kind))
-    return import_found(ws, found, progress=progress)
+    return found

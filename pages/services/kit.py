@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from pages.services.settings import RunConfig, SynthesisConfig
+from pages.services.settings import OneShotConfig, RunConfig, SynthesisConfig
 from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -69,13 +69,16 @@ def kit_of_sources(sources: tuple[NgSource, ...], config: SynthesisConfig) -> Ki
 
 def options(config: SynthesisConfig) -> dict[str, Any]:
     """Settings that methods have fields for."""
-    one_shot, pretrained = config.one_shot, config.pretrained
+    pretrained = config.pretrained
+    words = {"product": pretrained.product, "defect": pretrained.defect, "steps": pretrained.steps}
+    return one_shot_options(config.one_shot) | words
+
+
+def one_shot_options(config: OneShotConfig) -> dict[str, Any]:
+    """How a real NG's defect is carried over."""
     return {
-        "softness": one_shot.softness,
-        "guidance": one_shot.guidance,
-        "place": one_shot.place,
-        "turn": one_shot.turn,
-        "product": pretrained.product,
-        "defect": pretrained.defect,
-        "steps": pretrained.steps,
+        "softness": config.softness,
+        "guidance": config.guidance,
+        "place": config.place,
+        "turn": config.turn,
     }

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ias_core.errors import IasError, ImageRefused
-from ias_core.folders import scan_folder
+from ias_core.folders import FoundFile
 from ias_core.foreground import find_part
 from ias_core.imaging import MIN_SIDE_PX, load_image, resize_image
+from ias_core.peak_memory import PeakMemory
 from pages.services import dataset
+from pages.services.kit import Kit, one_shot_options
 from pages.services.made import MOST_PARENTS, facts_of, make, method_class, method_names, texture_source
 from pages.services.progress import Progress
-from pages.services.settings import SynthesisConfig
+from pages.services.settings import OneShotConfig, SynthesisConfig
+from pages.services.synth_ng import FromNg, pixel_model, start_from
 
 ALL = "all"
+DEFAULT_MINUTES = 5.0
 _MAX_SIDE_PX, _MOST_PER_METHOD = 1024, 2000
 
 
@@ -40,7 +44,7 @@ class Synthesised:
 
 
 def make_dataset(
-    ok: Path,
+    good: Sequence[FoundFile],
     out: Path,
     *,
     methods: Sequence[str],
@@ -51,15 +55,16 @@ def make_dataset(
     textures: Path | None,
     foreground: str,
     progress: Progress,
+    ng: FromNg | None = None,
 ) -> Synthesised:
     """Every asked method's NG pictures, masks and contact sheet, and one manifest, in ``out``.
 
     Parameters
     ----------
-    ok : Path
-        Folder of good parts; at most 60 of them are drawn on, picked at random.
+    good : sequence of FoundFile
+        Good parts; at most 60 of them are drawn on, picked at random.
     methods : sequence of str
-        Registered names; "all" for every one.
+        Registered names; "all" for every one that needs nothing but good parts and, where there is one, the NG.
     size : int
         Side of the pictures, in px; other shapes are squeezed into a square, as the detector sees them.
     dials : dict
@@ -69,13 +74,15 @@ def make_dataset(
         Folder of the user's textures.
     foreground : str
         "none", or "found": defects stay on the part that is found in each picture.
+    ng : FromNg, optional
+        A real NG, for methods that start from one.
 
     Raises
     ------
     IasError
         No readable good part, an unknown method, or no method that could make anything.
     """
-    known = method_names()
+    known = method_names(("sources",) if ng else ())
     asked = known if ALL in methods else tuple(dict.fromkeys(methods))
     for name in asked:
         method_class(name)  # an unknown one stops before anything is written
@@ -83,9 +90,19 @@ def make_dataset(
         raise IasError(f"expected pictures of {MIN_SIDE_PX} to {_MAX_SIDE_PX} px a side, got {size}")
     if not 1 <= count <= _MOST_PER_METHOD:
         raise IasError(f"expected 1 to {_MOST_PER_METHOD} pictures per method, got {count}")
+    needs = {need for name in asked for need in method_class(name).needs}
+    if "sources" in needs and ng is None:
+        raise IasError("expected a real NG for methods that start from one: name its picture with --ng")
     config = _config(known, dials)
-    parents, refused = _read(ok, size, seed, progress)
+    start = start_from(good, ng, size, seed, progress) if ng and "sources" in needs else None
+    canvases = good if start is None or start.canvases is None else [f for f in good if f.path in start.canvases]
+    parents, refused = _read(canvases, size, seed, progress)
     pictures = np.stack([picture for _, picture in parents])
+    options, given = (ng.options, {"sources": (start.source,)}) if ng and start else (OneShotConfig(), {})
+    if options.softness or "model" in needs:
+        minutes = ng.minutes if ng else DEFAULT_MINUTES
+        given["model"] = pixel_model(pictures, out, seed=seed, minutes=minutes, progress=progress)
+    kit = Kit(one_shot_options(options) | given)
     source = texture_source(str(textures) if textures else "")
     parts = np.stack([find_part(picture).mask for picture in pictures]) if foreground == "found" else None
     made: dict[str, int] = {}
@@ -94,18 +111,22 @@ def make_dataset(
     def sets() -> Iterator[dataset.MethodSet]:
         for k, name in enumerate(asked):
             progress("synthetic NG", k, len(asked), f"making {name}")
-            start = time.perf_counter()
+            began = time.perf_counter()
             try:
-                defects = make(name, pictures, config, count=count, seed=seed, foregrounds=parts, textures=source)
+                with PeakMemory() as peak:
+                    defects = make(
+                        name, pictures, config, count=count, seed=seed, foregrounds=parts, textures=source, kit=kit
+                    )
             except IasError as error:
                 failed[name] = str(error)
                 continue
-            seconds = time.perf_counter() - start
+            seconds = time.perf_counter() - began
             facts = facts_of(defects, pictures)
             facts["parent_names"] = [parents[int(p)][0] for p in defects.parents]
             made[name] = len(defects.images)
             about = {
                 "seconds": round(seconds, 3),
+                "peak_memory_bytes": peak.bytes,
                 "severity_asked": config.severity.get(name),  # null: drawn as published
                 "size_px_asked": config.size_px.get(name),
             }
@@ -119,6 +140,7 @@ def make_dataset(
         "n_parents": len(parents),
         "textures": source.name if source else "made here",
         "foreground": foreground,
+        "ng": {"file": ng.picture.name, "mask": start.mask, **asdict(options)} if ng and start else None,
         "failed": failed,  # filled while the sets are made; the manifest is written last
     }
     manifest = dataset.write_tree(out, sets(), about)
@@ -135,9 +157,10 @@ def _config(names: Sequence[str], dials: dict[str, float]) -> SynthesisConfig:
     )
 
 
-def _read(ok: Path, size: int, seed: int, progress: Progress) -> tuple[list[tuple[str, np.ndarray]], dict[str, str]]:
+def _read(
+    found: Sequence[FoundFile], size: int, seed: int, progress: Progress
+) -> tuple[list[tuple[str, np.ndarray]], dict[str, str]]:
     """At most 60 readable pictures in random order, with their names; and what was refused."""
-    found = scan_folder(ok, label="ok")
     parents, refused = [], {}
     for i in np.random.default_rng(seed).permutation(len(found)):
         if len(parents) == MOST_PARENTS:
@@ -149,5 +172,5 @@ def _read(ok: Path, size: int, seed: int, progress: Progress) -> tuple[list[tupl
             refused[found[i].name] = str(error)
     if not parents:
         why = f": {next(iter(refused.values()))}" if refused else ""
-        raise IasError(f"expected at least one readable picture of a good part in {ok}, found none{why}")
+        raise IasError(f"expected at least one readable picture of a good part, found none{why}")
     return parents, refused
