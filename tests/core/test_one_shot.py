@@ -278,20 +278,17 @@ def test_near_lies_near():
 # the collage
 
 
-@pytest.mark.parametrize("grey", [0.35, 0.6, 0.9])
-@pytest.mark.parametrize("defect", [0.45, 0.95], ids=["dark", "bright"])
+@pytest.mark.parametrize(
+    ("grey", "defect"), [(0.35, 0.45), (0.6, 0.45), (0.9, 0.45), (0.05, 0.95), (0.35, 0.95), (0.7, 0.95)]
+)
 def test_a_dark_defect_stays_darker_and_a_bright_one_brighter_by_the_ngs_own_contrast(grey, defect):
-    room = (0.7 - defect) if defect < 0.7 else 0.25
-    if grey + (defect - 0.7) > 1:
-        pytest.skip("no room above")
     for seed in SEEDS:
         where = scene(grey)
         piece = varied(cut(ng(DISC.mask, defect=defect)), np.random.default_rng(seed))
         residual, mask = laid(piece, where, np.random.default_rng(seed))
         picture, lost = collage(where.picture, residual, mask)
         change = np.median((picture - where.picture)[mask])
-        assert np.sign(change) == np.sign(defect - 0.7) and lost == pytest.approx(0, abs=1e-3)
-        assert abs(change) == pytest.approx(room, abs=GREY_LEVEL)
+        assert change == pytest.approx(defect - 0.7, abs=GREY_LEVEL) and lost < 0.01
 
 
 def test_no_halo_around_a_defect_on_flat_ground():
@@ -422,9 +419,9 @@ def softener(monkeypatch):
 
     def half(model, picture, pasted, mask, *, sigma, guidance, generator):
         asked.append((model, sigma, guidance, generator.initial_seed(), mask))
-        return picture + (pasted - picture) / 2
+        return (pasted - picture) / 2
 
-    monkeypatch.setattr(sampling, "difference_in_window", half, raising=False)
+    monkeypatch.setattr(sampling, "difference_in_window", half)
     return asked
 
 

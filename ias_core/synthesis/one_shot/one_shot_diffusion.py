@@ -101,7 +101,7 @@ class OneShotDiffusion(Recipe):
 
         from ias_core.synthesis.one_shot.sampling import difference_in_window
 
-        return difference_in_window(
+        difference = difference_in_window(
             self.model,
             picture,
             pasted,
@@ -110,3 +110,4 @@ class OneShotDiffusion(Recipe):
             guidance=self.guidance,
             generator=torch.Generator().manual_seed(noise_seed),
         )
+        return np.clip(picture + difference, 0, 1)
