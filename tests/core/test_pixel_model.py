@@ -151,7 +151,7 @@ def test_a_dark_defect_stays_darker_on_bright_and_on_dark_parts():
 def test_more_noise_leaves_less_of_the_defect():
     """Strictly, over the mean of four seeds: the more noise, the less of the defect the net can know of."""
     ok, mask = stripes(1, seed=9)[0], spot()
-    for model in (trained(), by_hand()):
+    for model in (trained(), by_hand()):  # the second in closed form
         contrast = [
             np.mean(
                 [
