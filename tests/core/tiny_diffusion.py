@@ -48,13 +48,13 @@ def tiny_backend(folder: Path, *, channels: int = 4, controlnet: bool = False, s
                 projection_dim=16,
                 num_hidden_layers=1,
                 num_attention_heads=2,
-                max_position_embeddings=16,
+                max_position_embeddings=32,
                 bos_token_id=tokenizer.bos_token_id,
                 eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
-        net = ControlNetModel.from_unet(unet) if controlnet else None
+        net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(4, 8)) if controlnet else None
     for part in (unet, vae, text_encoder, net):
         if part is not None:
             part.requires_grad_(False).eval()
@@ -84,4 +84,4 @@ def tiny_tokenizer(folder: Path):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}), encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
-    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
+    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ias_core.errors import SynthesisError
+from ias_core.errors import SynthesisError, WeightsUnavailable
 from ias_core.synthesis.base import NEEDS, NgSource, is_grey
 from ias_core.synthesis.one_shot.control import shown
 from ias_core.synthesis.one_shot.piece import PLACES, changed, collage, cut, drawn, laid
@@ -208,7 +208,7 @@ class Pretrained(Recipe):
 
         Raises
         ------
-        SynthesisError
+        SynthesisError, WeightsUnavailable
             With what is needed instead.
         """
         missing = [NEEDS[need] for need in self.needs if not getattr(self, need)]
@@ -221,16 +221,16 @@ class Pretrained(Recipe):
 
     @classmethod
     def check_backend(cls, backend: Backend) -> None:
-        """Raises SynthesisError, saying which weights the method runs on, if these are others."""
+        """Raises WeightsUnavailable, saying which weights the method runs on, if these are others."""
         if backend.kind not in cls.kinds or backend.family not in cls.families:
             families = " or ".join(FAMILIES[family] for family in cls.families)
             kinds = " or ".join(KINDS[kind] for kind in cls.kinds)
-            raise SynthesisError(
+            raise WeightsUnavailable(
                 f"{cls.name} needs weights of {families} {kinds}, loaded are those of {FAMILIES[backend.family]} "
                 f"{KINDS[backend.kind]}: load others, or choose another method"
             )
         if odd := sorted(set(backend.extras) - set(cls.extras)):
-            raise SynthesisError(
+            raise WeightsUnavailable(
                 f"{cls.name} cannot draw with {' and '.join(odd)} loaded: load the weights without, or choose another "
                 "method"
             )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ias_core.synthesis.pretrained.attention import SharedKeys, shared_keys
 from ias_core.synthesis.pretrained.appearance import (
     adain,
     appearance_shift,
@@ -20,6 +19,7 @@ from ias_core.synthesis.pretrained.appearance import (
     decoder_features,
     still_normal,
 )
+from ias_core.synthesis.pretrained.attention import SharedKeys, shared_keys
 from ias_core.synthesis.pretrained.latents import (
     blended,
     clean_estimate,
@@ -71,29 +71,39 @@ class GuidedPasses:
     strength: float
     guidance_scale: float
 
-    def run(self, seed: int, *, only_plain: bool = False) -> tuple[np.ndarray | None, np.ndarray]:
-        """(w, w, 3) of the defective pass, or None where only the plain one is asked for, and of that one."""
-        backend, window = self.backend, self.window
-        scheduler = ddim(backend, self.steps)
-        times = starting(scheduler.timesteps, self.strength)
-        side = backend.side_px
-        canvas, collage, reference = (
-            encode(to_pixels(picture, side, backend), backend)
-            for picture in (window.canvas, window.collage, window.reference)
-        )
-        target = latent_mask(window.target, side, backend)
-        blanks = [""] if self.guidance_scale > 1 else []
-        without, asked = (embed([*blanks, prompt], backend) for prompt in self.prompts)
-        setting = _Setting(backend.unet, scheduler, times, canvas, target, self.guidance_scale)
-        if only_plain:
-            return None, self._picture(setting.sampled(canvas, without, seed))
-        with shared_keys(backend.unet, times[len(times) // 2 :]) as keys:
+    def plain(self, seed: int) -> np.ndarray:
+        """(w, w, 3): the pass that no defect is asked of."""
+        setting = self._setting()
+        return self._picture(setting.sampled(setting.canvas, self._texts(self.prompts[0]), seed))
+
+    def both(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """(w, w, 3) each: the defective pass, and the plain one."""
+        setting, window = self._setting(), self.window
+        collage, reference = self._latent(window.collage), self._latent(window.reference)
+        with shared_keys(self.backend.unet, setting.times[len(setting.times) // 2 :]) as keys:
             with keys.storing():
-                plain = setting.sampled(canvas, without, seed)
-            guide = _Guide(reference, latent_mask(window.reference_mask, side, backend), keys)
+                plain = setting.sampled(setting.canvas, self._texts(self.prompts[0]), seed)
+            guide = _Guide(reference, latent_mask(window.reference_mask, self.backend.side_px, self.backend), keys)
             with keys.taking():
-                defective = setting.sampled(collage, asked, seed, guide)
-        return self._picture(defective), self._picture(plain)
+                made = setting.sampled(collage, self._texts(self.prompts[1]), seed, guide)
+        return self._picture(made), self._picture(plain)
+
+    def _setting(self) -> _Setting:
+        backend, scheduler = self.backend, ddim(self.backend, self.steps)
+        return _Setting(
+            backend.unet,
+            scheduler,
+            starting(scheduler.timesteps, self.strength),
+            self._latent(self.window.canvas),
+            latent_mask(self.window.target, backend.side_px, backend),
+            self.guidance_scale,
+        )
+
+    def _latent(self, picture: np.ndarray) -> torch.Tensor:
+        return encode(to_pixels(picture, self.backend.side_px, self.backend), self.backend)
+
+    def _texts(self, prompt: str) -> torch.Tensor:
+        return embed(["", prompt] if self.guidance_scale > 1 else [prompt], self.backend)
 
     def _picture(self, latent: torch.Tensor) -> np.ndarray:
         return to_picture(decode(latent, self.backend), len(self.window.canvas))

@@ -7,6 +7,7 @@ pipeline takes them, since it would draw its own at random from the VAE's distri
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def tier_of(backend: Backend) -> str:
     """Which of A1 to A5 these weights allow; what is loaded beside the U-Net decides, else its channels."""
     if "paint-by-example" in backend.extras:
         return "A3"
-    if backend.controlnet is not None and backend.family == "sd":
+    if backend.controlnet is not None:
         return "A4"
     if "ip-adapter" in backend.extras:
         return "A2"
@@ -62,28 +63,38 @@ class PipelinePasses:
     strength: float
     guidance_scale: float
 
-    def run(self, seed: int, *, only_plain: bool = False) -> tuple[np.ndarray | None, np.ndarray]:
-        """(w, w, 3) of the defective pass, or None where only the plain one is asked for, and of that one."""
-        tier = tier_of(self.backend)
-        if tier == "A3":
-            if only_plain:
-                return None, self._by_example(self.window.canvas, self.window.target, seed)
-            made = self._by_example(self.window.reference, self.window.reference_mask, seed)
-            return made, round_trip(self.window.canvas, self.backend)
-        times = starting(ddim(self.backend, self.steps).timesteps, self.strength)
-        if not len(times):
-            collage = None if only_plain else round_trip(self.window.collage, self.backend)
-            return collage, round_trip(self.window.canvas, self.backend)
-        pipeline = self._pipeline(tier)
-        plain = pipeline, self.window.canvas, self.prompts[0], (self.window.canvas, self.window.target)
-        asked = pipeline, self.window.collage, self.prompts[1], (self.window.reference, self.window.reference_mask)
-        if only_plain:
-            return None, self._inpainted(*plain, len(times), seed)
-        with shared_keys(self.backend.unet, times[len(times) // 2 :]) as keys:
+    def plain(self, seed: int) -> np.ndarray:
+        """(w, w, 3): the pass that no defect is asked of."""
+        if tier_of(self.backend) == "A3":
+            return self._by_example(self.window.canvas, self.window.target, seed)
+        kept = self._times()
+        return self._without(self._pipeline(), len(kept), seed) if len(kept) else self._by_vae(self.window.canvas)
+
+    def both(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """(w, w, 3) each: the defective pass, and what it is compared with."""
+        window = self.window
+        if tier_of(self.backend) == "A3":
+            return self._by_example(window.reference, window.reference_mask, seed), self._by_vae(window.canvas)
+        kept = self._times()
+        if not len(kept):
+            return self._by_vae(window.collage), self._by_vae(window.canvas)
+        pipeline, example = self._pipeline(), (window.reference, window.reference_mask)
+        with shared_keys(self.backend.unet, kept[len(kept) // 2 :]) as keys:
             with keys.storing():
-                without = self._inpainted(*plain, len(times), seed)
+                plain = self._without(pipeline, len(kept), seed)
             with keys.taking():
-                return self._inpainted(*asked, len(times), seed), without
+                made = self._inpainted(pipeline, window.collage, self.prompts[1], example, len(kept), seed)
+        return made, plain
+
+    def _times(self) -> torch.Tensor:
+        return starting(ddim(self.backend, self.steps).timesteps, self.strength)
+
+    def _by_vae(self, picture: np.ndarray) -> np.ndarray:
+        return round_trip(picture, self.backend)
+
+    def _without(self, pipeline: Any, kept_steps: int, seed: int) -> np.ndarray:
+        canvas = self.window.canvas
+        return self._inpainted(pipeline, canvas, self.prompts[0], (canvas, self.window.target), kept_steps, seed)
 
     def _inpainted(
         self,
@@ -103,14 +114,14 @@ class PipelinePasses:
             "mask_image": mask,
             "height": side,
             "width": side,
-            # the pipeline keeps int(steps x strength) of them; a strength of 1 would drop the picture for pure noise
+            # the pipeline keeps int(steps x strength); where it keeps all, it starts from noise without the picture
             "strength": min((kept_steps + 0.5) / self.steps, 1.0),
             "num_inference_steps": self.steps,
             "guidance_scale": self.guidance_scale,
             "generator": torch.Generator().manual_seed(seed),
             "output_type": "pt",
         }
-        if backend.controlnet is not None and backend.family == "sd":
+        if backend.controlnet is not None:
             given |= {
                 "image": (to_pixels(start, side, backend).float() + 1) / 2,
                 "control_image": edges(start).to(backend.device, backend.dtype),
@@ -128,21 +139,9 @@ class PipelinePasses:
 
     def _by_example(self, example: np.ndarray, where: np.ndarray, seed: int) -> np.ndarray:
         """Tier A3: the target redrawn after an example, from pure noise."""
-        from diffusers import PaintByExamplePipeline
-
         backend, side = self.backend, self.backend.side_px
         cells = latent_mask(self.window.target, side, backend).float()
-        pipeline = PaintByExamplePipeline(
-            vae=backend.vae,
-            unet=backend.unet,
-            image_encoder=backend.pipeline.image_encoder,
-            feature_extractor=backend.pipeline.feature_extractor,
-            scheduler=ddim(backend, self.steps),
-            safety_checker=None,
-            requires_safety_checker=False,
-        )
-        pipeline.set_progress_bar_config(disable=True)
-        made = pipeline(
+        made = self._pipeline()(
             example_image=crop_around(example, where),
             image=to_pixels(self.window.canvas, side, backend).float(),
             mask_image=torch.nn.functional.interpolate(cells, scale_factor=float(cell_px(backend))),
@@ -153,29 +152,22 @@ class PipelinePasses:
         )
         return _picture(made.images)
 
-    def _pipeline(self, tier: str) -> Any:
-        from diffusers import (
-            StableDiffusionControlNetInpaintPipeline,
-            StableDiffusionInpaintPipeline,
-            StableDiffusionXLInpaintPipeline,
-        )
+    def _pipeline(self) -> Any:
+        """The backend's own on a schedule of ours, or one made of its parts."""
+        from diffusers import StableDiffusionControlNetInpaintPipeline, StableDiffusionInpaintPipeline
 
-        backend = self.backend
-        parts = {"vae": backend.vae, "unet": backend.unet, "scheduler": ddim(backend, self.steps)}
-        if "ip-adapter" in backend.extras:
-            parts |= {part: getattr(backend.pipeline, part) for part in ("image_encoder", "feature_extractor")}
-        if backend.family == "sdxl":
-            own = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
-            parts |= {part: getattr(backend.pipeline, part) for part in own}
-            pipeline = StableDiffusionXLInpaintPipeline(**parts, add_watermarker=False)
+        backend, scheduler = self.backend, ddim(self.backend, self.steps)
+        if backend.pipeline is not None:
+            pipeline = copy(backend.pipeline)  # the parts stay shared, and the original keeps its schedule
+            pipeline.scheduler = scheduler
         else:
-            parts |= {"text_encoder": backend.text_encoder, "tokenizer": backend.tokenizer}
+            parts = {part: getattr(backend, part) for part in ("vae", "unet", "text_encoder", "tokenizer")}
+            parts |= {"scheduler": scheduler, "feature_extractor": None}
             parts |= {"safety_checker": None, "requires_safety_checker": False}
-            parts.setdefault("feature_extractor", None)
-            if tier == "A4":
-                pipeline = StableDiffusionControlNetInpaintPipeline(**parts, controlnet=backend.controlnet)
-            else:
+            if backend.controlnet is None:
                 pipeline = StableDiffusionInpaintPipeline(**parts)
+            else:
+                pipeline = StableDiffusionControlNetInpaintPipeline(**parts, controlnet=backend.controlnet)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 

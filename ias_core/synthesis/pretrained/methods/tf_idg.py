@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ias_core.errors import SynthesisError
+from ias_core.errors import SynthesisError, WeightsUnavailable
 from ias_core.synthesis.base import synthesizers
 from ias_core.synthesis.pretrained.base import Pretrained
 
@@ -64,16 +64,16 @@ class TfIdg(Pretrained):
             raise SynthesisError(f"expected a guidance scale of at least 1, got {self.guidance_scale}: 3.5 is usual")
 
     def paint(self, window: Window, generator: torch.Generator) -> np.ndarray:
-        return self._passes(window).run(_seed(generator))[0]
+        return self._passes(window).both(_seed(generator))[0]
 
     def unpainted(self, window: Window, generator: torch.Generator) -> np.ndarray:
-        return self._passes(window).run(_seed(generator), only_plain=True)[1]
+        return self._passes(window).plain(_seed(generator))
 
     def both(self, window: Window, seed: int) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
         with torch.no_grad():
-            return self._passes(window).run(_seed(torch.Generator().manual_seed(seed)))
+            return self._passes(window).both(_seed(torch.Generator().manual_seed(seed)))
 
     def details(self) -> dict[str, Any]:
         from ias_core.synthesis.pretrained.pipelines import tier_of
@@ -88,7 +88,7 @@ class TfIdg(Pretrained):
     def check_backend(cls, backend: Backend) -> None:
         Pretrained.check_backend.__func__(cls, backend)
         if backend.pipeline is None and (backend.family == "sdxl" or set(backend.extras) - {"controlnet"}):
-            raise SynthesisError("tf-idg needs the pipeline that these weights came with: load them from a folder")
+            raise WeightsUnavailable("tf-idg needs the pipeline that these weights came with: load them from a folder")
 
     def _passes(self, window: Window) -> Any:
         from ias_core.torchvision_operators import ensure_torchvision
