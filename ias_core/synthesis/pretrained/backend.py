@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Backend:
     """Parts of one Stable Diffusion folder, in eval mode and without gradients; shared, so left as they are.
 
+    Made by ``loading.load``.
+
     kind : str            "text-to-image" (U-Net with 4 channels) or "inpainting" (9 channels)
     family : str          "sd" (one text encoder: SD 1.x, 2.x) or "sdxl"
     unet, vae, text_encoder, tokenizer : of diffusers and transformers
@@ -23,7 +25,10 @@ class Backend:
     controlnet : ControlNetModel, or None
     pipeline              the diffusers pipeline the parts came from, for what only it can do (IP-Adapter, SDXL,
                           Paint-by-Example); None where the parts were given alone
-    extras : frozenset    what else is loaded: of "controlnet", "ip-adapter", "paint-by-example"
+    extras : frozenset    what else is loaded: of "controlnet", "ip-adapter", "paint-by-example". An IP-Adapter lies in
+                          the U-Net itself; of Paint-by-Example there is no text encoder and no tokenizer
+    offload : str         "none"; "model" or "sequential": parts or layers move to the device when their turn comes, so
+                          that a part's own ``device`` says nothing, and none of them can be trained
     """
 
     kind: str
@@ -40,3 +45,4 @@ class Backend:
     controlnet: "ControlNetModel | None" = None
     pipeline: Any = None
     extras: frozenset[str] = field(default_factory=frozenset)
+    offload: str = "none"
