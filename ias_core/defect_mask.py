@@ -67,7 +67,7 @@ def propose(anomaly_map: np.ndarray, *, floor: float, level: float | None = None
     map's median, since most of an NG is as it should be. A defect narrower than the blur gets the blur's own width.
     *Floor*: a level that every second good part reaches somewhere says nothing about a defect. The highest of all good
     parts would be the safer floor, but it rises with their number and with the oddest of them: on the demo's detector
-    (588 good parts) 123 of 313 NG stay below it, against 7 below the median. Otsu and Li were not taken: both split
+    (441 good parts) 92 of 313 NG stay below it, against 10 below the median. Otsu and Li were not taken: both split
     the many patches of part and background, which are no defect.
 
     Examples
@@ -123,8 +123,12 @@ def follow_edges(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     The surroundings are painted over the mask by A. Telea, J. Graph. Tools 9 (2004), 23-34, as the collage of the
     one-shot transplant does, so what is kept here is what that will carry over. The difference is the distance in CIE
     Lab, and it is cut by Li's minimum cross entropy (C. H. Li and C. K. Lee, Pattern Recognit. 26 (1993), 617-625), as
-    in ``ias_core.foreground``; blurred by 1 px beforehand, so that single pixels of noise are no defect. Ours. It
-    helps on an even surface, and not where the defect is that something of the part is missing or moved.
+    in ``ias_core.foreground``; blurred by 1 px beforehand, so that single pixels of noise are no defect. Ours.
+
+    Measured once, at 224 px with the embedded backbone, and nothing was set by it: mean intersection over union with
+    the ground truth, before and after, 0.37 and 0.58 on hazelnut (8 NG; 7 of 8 above 0.5 after, for one nothing is
+    proposed) and 0.27 and 0.26 on transistor (8 NG; 1 of 8). So it helps on an even surface, and not where the defect
+    is that something of the part is missing or moved.
     """
     from skimage.filters import threshold_li
     from skimage.morphology import remove_small_objects
@@ -148,7 +152,7 @@ def mask_of_stroke(path: np.ndarray, *, width_px: int, side_px: int) -> np.ndarr
     Parameters
     ----------
     path : ndarray of shape (k, 2)
-        x and y of k >= 1 places, in px from the picture's upper left corner.
+        x and y of k >= 2 places, in px from the picture's upper left corner.
     width_px, side_px : int
         Of the brush, at least 1, and of the square picture.
 
@@ -170,8 +174,10 @@ def mask_of_stroke(path: np.ndarray, *, width_px: int, side_px: int) -> np.ndarr
            [0, 0, 0, 0],
            [0, 0, 0, 0]])
     """
-    if path.ndim != 2 or path.shape[1] != 2 or not len(path) or not np.isfinite(path).all() or width_px < 1:
-        raise ShapeError(f"expected finite places (x, y) and a brush of at least 1 px, got {path.shape} and {width_px}")
+    if path.ndim != 2 or path.shape[1] != 2 or len(path) < 2 or not np.isfinite(path).all() or width_px < 1:
+        raise ShapeError(
+            f"expected 2 or more finite places (x, y) and a brush of at least 1 px, got {path.shape} and {width_px}"
+        )
     painted = np.zeros((side_px, side_px), np.uint8)
     places = np.round(path - 0.5).astype(np.int32)  # pixel i lies between i and i + 1
     cv2.polylines(painted, [places[:, None]], isClosed=False, color=1, thickness=width_px)

@@ -29,17 +29,17 @@ def show(ws: Workspace, config: RunConfig, detector: DetectorResult | None) -> N
         "each that is used here teaches: it can never verify the threshold."
     )
     _chosen(ws, config)
-    found = ng_sources.candidates(ws, config)
-    open_ones = [one for one in found if one.record.sha256 not in config.synthesis.sources]
     st.subheader("Add an NG")
-    if not open_ones:
-        _none_left(n_sources=len(config.synthesis.sources))
-    else:
-        _pick(open_ones)
-    _upload(ws)
-    picked = next((one for one in open_ones if one.record.sha256 == state.get(_PICKED)), None)
+    found = [one for one in ng_sources.candidates(ws, config) if one.record.sha256 not in config.synthesis.sources]
+    picked = next((one for one in found if one.record.sha256 == state.get(_PICKED)), None)
     if picked is not None:
         _add(ws, config, detector, picked)
+        return
+    if found:
+        _pick(found)
+    else:
+        _none_left(n_sources=len(config.synthesis.sources))
+    _upload(ws)
 
 
 def _chosen(ws: Workspace, config: RunConfig) -> None:
@@ -49,8 +49,8 @@ def _chosen(ws: Workspace, config: RunConfig) -> None:
         return
     records = {record.sha256: record for record in Ledger(ws).records()}
     size = config.detector.input_size
-    names = "defect is seen" if len(sources) == 1 else "defects are seen"
-    st.caption(f"{len(sources)} chosen. However many pictures are made of them, {len(sources)} {names}.")
+    defects = "1 defect" if len(sources) == 1 else f"{len(sources)} defects"
+    st.caption(f"{len(sources)} chosen. However many pictures are made from this, they show {defects}.")
     columns = st.columns(4)
     for k, (sha256, choice) in enumerate(sorted(sources.items())):
         with columns[k % 4].container(border=True):
@@ -87,13 +87,12 @@ def _none_left(*, n_sources: int) -> None:
 
 
 def _pick(found: list[Candidate]) -> None:
-    by_sha = {one.record.sha256: one for one in found}
-    if state.get(_PICKED) in by_sha:
-        st.button("Pick another one", key="ng-source-back", on_click=lambda: state.put(_PICKED, None))
-        return
     name = st.text_input("Part of its name", key="ng-source-name", placeholder="all NG").strip().lower()
     found = [one for one in found if name in one.record.name.lower()]
-    st.caption(f"{len(found)} NG. Those that cannot verify any more come first: starting from them costs nothing.")
+    spent = sum(not one.is_free for one in found)
+    first = "first one" if spent == 1 else f"first {spent}"
+    cheap = f" The {first} cannot verify any more, so starting from there costs nothing." if spent else ""
+    st.caption(f"{len(found)} real NG.{cheap}")
     pages = -(-len(found) // _PER_PAGE)
     page = (st.pagination(pages, key="ng-source-page") or 1) - 1 if pages > 1 else 0
     shown = found[page * _PER_PAGE : (page + 1) * _PER_PAGE]
@@ -129,7 +128,9 @@ def _upload(ws: Workspace) -> None:
 
 def _add(ws: Workspace, config: RunConfig, detector: DetectorResult | None, picked: Candidate) -> None:
     record = picked.record
-    st.markdown(f"#### {record.name}")
+    name, back = st.columns([4, 1], vertical_alignment="center")
+    name.markdown(f"**{record.name}**")
+    back.button("Pick another one", key="ng-source-back", on_click=partial(state.put, _PICKED, None), width="stretch")
     if picked.why_not:
         st.error(f"{words.capital(picked.why_not)}.")
         return
@@ -151,8 +152,8 @@ def cost_sentence(one: Candidate) -> str:
         )
     proves, now = (widgets.percent(1 - rate_bound(n, n).low) for n in (one.left, one.verifying))
     return (
-        f"It leaves {one.left} of {one.verifying} NG for verification.{with_it} If none of them were missed, that "
-        f"would prove at most {proves} missed defects at 95 % (now {now})."
+        f"It leaves {one.left} of {one.verifying} NG for verification.{with_it} If all of them were caught, that would "
+        f"prove at most {proves} missed defects at 95 % (now {now})."
     )
 
 
