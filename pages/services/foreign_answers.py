@@ -1,0 +1,119 @@
+"""Sets made elsewhere with the answers to their questions: admitted, read back, removed.
+
+The settings name a set by the digest of its content and its answers: ``images/foreign-<digest>.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ias_core.errors import IasError, ImageRefused
+from ias_core.folders import NG
+from ias_core.imaging import read_bytes
+from pages.services.artifacts import digest_of
+from pages.services.foreign_lineage import Lineage, teachers
+from pages.services.foreign_set import ForeignSet, forget, load
+from pages.services.ledger import Ledger
+from pages.services.workspace import Workspace
+
+PREFIX = "imported-"
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A set with its answers; ``digest`` names both."""
+
+    digest: str
+    set: ForeignSet
+    lineage: Lineage
+
+
+def key_of(name: str) -> str:
+    """Key of a set among the synthetic NG, from what the user calls it.
+
+    Examples
+    --------
+    >>> key_of("LoRA crack 2")
+    'imported-lora-crack-2'
+    """
+    plain = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", name).lower())[:_LONGEST_NAME].strip("-")
+    if not plain:
+        raise IasError(f"expected a name with letters or digits for the set, got {name!r}")
+    return PREFIX + plain
+
+
+def admit(ws: Workspace, foreign: ForeignSet, lineage: Lineage) -> str:
+    """Give the real NG that taught the generator their role, and keep the answers; returns the digest.
+
+    Raises
+    ------
+    IasError
+        A named NG is not in the dataset any more. Then nothing is kept.
+    """
+    ledger = Ledger(ws)
+    real = ledger.records(label=NG)
+    gone = len({*lineage.seed_ng} - {record.sha256 for record in real})
+    if gone:
+        raise IasError(f"{gone} of the named NG are not in the dataset any more: answer the questions again")
+    seeds = [r.sha256 for r in teachers(real, foreign, lineage) if r.role != "generator_seed"]
+    if seeds:
+        why = f"taught {lineage.generator.strip()}, which made the imported set {foreign.name}"
+        ledger.assign(seeds, "generator_seed", by=lineage.by.strip(), why=why)
+    digest = _digest(foreign.digest, lineage)
+    answers = asdict(lineage) | {"at": datetime.now(UTC).isoformat(timespec="seconds")}
+    text = json.dumps({"set": foreign.digest, "lineage": answers}, ensure_ascii=False)
+    _path(ws, digest).write_text(text, encoding="utf-8")
+    return digest
+
+
+def imported(ws: Workspace, digest: str) -> Imported:
+    """A set that was admitted.
+
+    Raises
+    ------
+    IasError
+        It is gone from the workspace, or was changed there.
+    """
+    path = _path(ws, digest)
+    try:
+        values = json.loads(read_bytes(path))
+        lineage = Lineage(**{key: tuple(v) if isinstance(v, list) else v for key, v in values["lineage"].items()})
+        unchanged = _digest(values["set"], lineage) == digest
+    except (ImageRefused, ValueError, TypeError, KeyError) as error:
+        raise IasError(f"the answers on the imported set {digest[:8]} cannot be read: import it again") from error
+    if not unchanged:
+        raise IasError(f"the answers on the imported set {digest[:8]} were changed in the workspace: import it again")
+    return Imported(digest, load(ws, values["set"]), lineage)
+
+
+def remove(ws: Workspace, digest: str, others: Sequence[str]) -> None:
+    """Delete the pictures, unless one of the other imported sets (digests) shows the same; answers and roles stay."""
+    contents = []
+    for one in (digest, *others):
+        try:
+            contents.append(json.loads(read_bytes(_path(ws, one)))["set"])
+        except (ImageRefused, ValueError, KeyError):
+            contents.append("")  # nothing is known of its pictures
+    mine, *theirs = contents
+    if mine and mine not in theirs:
+        forget(ws, mine)
+
+
+def _digest(content: str, lineage: Lineage) -> str:
+    """Of set and answers; who answered, and when, moves no score."""
+    answers = asdict(lineage)
+    del answers["by"], answers["at"]
+    return digest_of(content, answers)
+
+
+def _path(ws: Workspace, digest: str) -> Path:
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise IasError(f"setting imported: expected the digest of an imported set, 64 hex digits, got {digest!r}")
+    return ws.images / f"foreign-{digest}.json"
