@@ -28,11 +28,12 @@ from ias_core.synthesis.pretrained.latents import (
     embed,
     encode,
     latent_mask,
+    noise_estimate,
     predicted,
-    signal,
     starting,
     to_picture,
     to_pixels,
+    with_noise_shifted,
 )
 
 if TYPE_CHECKING:
@@ -167,15 +168,13 @@ class _Setting:
             with torch.enable_grad():
                 latent = latent.detach().requires_grad_()
                 output = predicted(self.unet, latent, time, texts, self.guidance_scale)
-                estimate = clean_estimate(self.scheduler, output.detach(), time, latent.detach())
-                left = signal(self.scheduler, time)
-                predicts_v = self.scheduler.config.prediction_type == "v_prediction"
+                told = self.scheduler, output.detach(), time, latent.detach()
                 shift = appearance_shift(
                     latent,
                     features,
                     reference,
-                    (latent.detach() - left.sqrt() * estimate) / (1 - left).sqrt(),
+                    noise_estimate(*told),
                     inside=self.target,
-                    normal=still_normal(estimate, self.canvas, self.target),
+                    normal=still_normal(clean_estimate(*told), self.canvas, self.target),
                 )
-        return output.detach() + (shift / left.sqrt() if predicts_v else shift)
+        return with_noise_shifted(self.scheduler, output.detach(), time, shift)

@@ -129,9 +129,24 @@ def signal(scheduler: Any, time: torch.Tensor) -> torch.Tensor:
 def clean_estimate(scheduler: Any, output: torch.Tensor, time: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
     """What the clean latent would be, by the U-Net's output at a time (DDIM, arXiv 2010.02502, formula 12)."""
     left = signal(scheduler, time)
-    if scheduler.config.prediction_type == "v_prediction":
+    if _predicts_v(scheduler):
         return left.sqrt() * latent - (1 - left).sqrt() * output
     return (latent - (1 - left).sqrt() * output) / left.sqrt()
+
+
+def noise_estimate(scheduler: Any, output: torch.Tensor, time: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
+    """The noise in the latent, by the U-Net's output at a time."""
+    left = signal(scheduler, time)
+    return left.sqrt() * output + (1 - left).sqrt() * latent if _predicts_v(scheduler) else output
+
+
+def with_noise_shifted(scheduler: Any, output: torch.Tensor, time: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """The output by which ``noise_estimate`` is more by ``shift``."""
+    return output + (shift / signal(scheduler, time).sqrt() if _predicts_v(scheduler) else shift)
+
+
+def _predicts_v(scheduler: Any) -> bool:
+    return scheduler.config.prediction_type == "v_prediction"
 
 
 def starting(times: torch.Tensor, strength: float) -> torch.Tensor:
