@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from calibration.method_study import MethodStudy, joined_methods, method_study
+from calibration.method_study import MethodStudy, joined, joined_methods, method_study
 from pages.services.made import method_names
+from pages.services.one_shot_study import METHOD as ONE_SHOT
+from pages.services.one_shot_study import facts_of, one_shots
 from pages.services.progress import Progress
 from pages.services.settings import RunConfig, to_dict
 from pages.services.study_banks import banks_of, number, percent, quantile
@@ -45,7 +47,8 @@ def run_method_study(
 ) -> Study:
     """Every image-space method, and all of them mixed in equal shares, judged on splits of real parts.
 
-    The graded method is left out: a share of it is invisible on purpose.
+    The graded method is left out: a share of it is invisible on purpose. The one-shot transplant starts from several
+    real NG, each a case of its own; its row is over all of them.
 
     Parameters
     ----------
@@ -65,18 +68,32 @@ def run_method_study(
     parts, facts = [], []
     for bank in banks_of(out, import_pictures, asked, banks=banks, splits=splits, progress=progress):
         evidence = evidence_of(bank.detector, bank.synthesis)
-        parts.append(
-            method_study(
-                bank.ok,
-                bank.ok_groups,
-                bank.ng,
-                bank.ng_groups,
-                synthetic=evidence.synthetic | {name: np.empty(0) for name in evidence.voiceless},
-                splits=splits,
-                seed=bank.config.seed,
-            )
+        shots, left_out = one_shots(bank.ws, bank.detector, bank.config, progress)
+        groups = np.array(bank.ng_groups)
+        found = method_study(
+            bank.ok,
+            bank.ok_groups,
+            bank.ng,
+            bank.ng_groups,
+            synthetic=evidence.synthetic
+            | {name: np.empty(0) for name in evidence.voiceless}
+            | {shot.sha256: shot.scores for shot in shots},
+            splits=splits,
+            seed=bank.config.seed,
+            taught={shot.sha256: groups == shot.group for shot in shots},
         )
-        facts.append(bank.facts | {"failed": bank.synthesis.meta["failed"]})
+        cases = {shot.sha256: found.pop(shot.sha256) for shot in shots}
+        if cases:
+            found[ONE_SHOT] = joined(ONE_SHOT, list(cases.values()))
+        parts.append(found)
+        of_cases = {sha256: _figures(case) for sha256, case in cases.items()}
+        facts.append(
+            bank.facts
+            | {
+                "failed": bank.synthesis.meta["failed"],
+                "one_shot": {"from": facts_of(shots, of_cases), "left_out": left_out},
+            }
+        )
     return Study(
         joined_methods(parts),
         {
@@ -92,23 +109,43 @@ def run_method_study(
 def rows_of(study: Study) -> dict[str, dict[str, Any]]:
     """Method -> JSON-ready figures, the method with the least median regret first; without a threshold, last."""
 
-    rows = {
-        name: {
-            "n_synthetic": [int(n) for n in row.n_synthetic],
-            "synthetic_auroc": [round(float(area), 4) for area in row.synthetic_auroc if np.isfinite(area)],
-            "real_auroc": [round(float(area), 4) for area in row.real_auroc],
-            "splits": row.splits,
-            "splits_with_threshold": int(row.fpr.size),
-            "regret_median": quantile(row.regret, 0.5),
-            "regret_p90": quantile(row.regret, 0.9),
-            "fpr_median": quantile(row.fpr, 0.5),
-            "recall_median": quantile(row.recall, 0.5),
-        }
-        for name, row in study.methods.items()
-    }
+    rows = {name: _figures(row) for name, row in study.methods.items()}
     return dict(
         sorted(rows.items(), key=lambda item: (item[1]["regret_median"] is None, item[1]["regret_median"] or 0))
     )
+
+
+def _figures(row: MethodStudy) -> dict[str, Any]:
+    return {
+        "n_synthetic": [int(n) for n in row.n_synthetic],
+        "synthetic_auroc": [round(float(area), 4) for area in row.synthetic_auroc if np.isfinite(area)],
+        "real_auroc": [round(float(area), 4) for area in row.real_auroc],
+        "splits": row.splits,
+        "splits_with_threshold": int(row.fpr.size),
+        "regret_median": quantile(row.regret, 0.5),
+        "regret_p90": quantile(row.regret, 0.9),
+        "fpr_median": quantile(row.fpr, 0.5),
+        "recall_median": quantile(row.recall, 0.5),
+    }
+
+
+def one_shot_lines(study: Study) -> list[str]:
+    """How far the one-shot rows of single NG lie apart, for a terminal; empty without any."""
+    cases = [case for bank in study.facts["banks"] for case in bank["one_shot"]["from"]]
+    left_out = {name: why for bank in study.facts["banks"] for name, why in bank["one_shot"]["left_out"].items()}
+    medians = [case["regret_median"] for case in cases if case["regret_median"] is not None]
+    if not cases:
+        return []
+    none = len(cases) - len(medians)
+    low, middle, high = (number(quantile(np.array(medians), q)) for q in (0, 0.5, 1))
+    lines = [
+        f"{ONE_SHOT}: {len(cases)} cases, each from one real NG (mask proposed by the detector), which then judges",
+        f"nothing. Median regret of a case: {low} to {high}, half of them up to {middle}"
+        + (f"; {none} give no threshold in any split." if none else "."),
+    ]
+    if left_out:
+        lines.append(f"{len(left_out)} NG drawn could not be used: {'; '.join(sorted(set(left_out.values())))}.")
+    return lines
 
 
 def table(study: Study) -> str:
@@ -127,6 +164,7 @@ def table(study: Study) -> str:
         )
     n = len(study.facts["banks"])
     failed = {name: why for bank in study.facts["banks"] for name, why in bank["failed"].items()}
+    lines += one_shot_lines(study)
     lines += [f"{name}: not made on every bank: {why}" for name, why in failed.items()]
     lines += [
         "",

@@ -26,11 +26,13 @@ LEAST_SPLITS = 2
 class Bank:
     """One memory bank, and the parts outside it that a study splits.
 
+    ws : where its pictures, roles and scores are
     config : with the seed of this bank
     ok, ng : (n,)          scores of OK parts outside the bank, and of real NG
     ok_groups, ng_groups : n strings, the same for near twins
     """
 
+    ws: Workspace
     config: RunConfig
     detector: DetectorResult
     synthesis: SynthesisResult
@@ -88,6 +90,7 @@ def banks_of(
         group = {record.sha256: record.group for record in Ledger(ws).records()}
         calibration, check, ng = (detector.sets[name] for name in ("calibration", "check", "ng"))
         yield Bank(
+            ws=ws,
             config=of_bank,
             detector=detector,
             synthesis=synthesis,

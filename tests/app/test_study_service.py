@@ -12,7 +12,7 @@ from PIL import Image
 import cli
 from calibration.rules import RULES
 from calibration.study import RECOMMENDED, joined, split_study
-from pages.services import demo, detection, method_study, pipeline, study_banks
+from pages.services import demo, detection, method_study, one_shot_study, pipeline, study_banks
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
 from pages.services.ledger import Ledger
 from pages.services.progress import silent
@@ -285,14 +285,33 @@ def by_method(folder, tmp_path_factory) -> Path:
 def test_every_method_and_their_mixture_in_one_table(by_method):
     found = json.loads((by_method / "study_methods.json").read_text(encoding="utf-8"))
     assert found["schema"] == "ng0-method-study/1" and [bank["seed"] for bank in found["banks"]] == [0, 1]
-    assert set(found["methods"]) == {"cutout", "glass-las-own", "graded-spot", "mixture"}
-    for row in found["methods"].values():
-        assert row["splits"] == 12 and row["real_auroc"] == next(iter(found["methods"].values()))["real_auroc"]
-        assert all(0 <= area <= 1 for area in row["synthetic_auroc"]) and len(row["n_synthetic"]) == 2
+    assert set(found["methods"]) == {"cutout", "glass-las-own", "graded-spot", "mixture", "one-shot-diffusion"}
+    of_detector = set(found["methods"]["cutout"]["real_auroc"])
+    for name, row in found["methods"].items():
+        cases = sum(len(bank["one_shot"]["from"]) for bank in found["banks"]) if name == "one-shot-diffusion" else 2
+        assert row["splits"] == 6 * cases and set(row["real_auroc"]) == of_detector
+        assert all(0 <= area <= 1 for area in row["synthetic_auroc"]) and len(row["n_synthetic"]) == cases
     medians = [row["regret_median"] for row in found["methods"].values()]
     assert medians == sorted(medians, key=lambda median: (median is None, median))
     with Image.open(by_method / "study_methods.png") as picture:
         assert picture.width > 1000
+
+
+def test_one_shot_cases_are_different_ng_and_those_left_out_say_why(by_method):
+    found = json.loads((by_method / "study_methods.json").read_text(encoding="utf-8"))
+    for bank in found["banks"]:
+        cases, left_out = bank["one_shot"]["from"], bank["one_shot"]["left_out"]
+        assert cases and len({case["sha256"] for case in cases}) == len(cases) and len(cases) + len(left_out) <= N_NG
+        assert all(case["splits"] == 6 and case["mask_px"] > 0 and case["n_synthetic"] == [20] for case in cases)
+        assert all(left_out.values())
+
+
+def test_one_shot_scores_are_kept(by_method, folder, monkeypatch):
+    ws, config = Workspace(by_method / "bank-0"), read_config(folder / "small.json")
+    monkeypatch.setattr(one_shot_study, "_made", None)
+    detector = load_result(ws, DETECTOR)
+    again, _ = one_shot_study.one_shots(ws, detector, config, silent)
+    assert all(len(one.scores) == 20 for one in again)
 
 
 def test_the_graded_method_is_left_out(folder, tmp_path, monkeypatch):
