@@ -10,9 +10,10 @@ import torch
 from ias_core.errors import IasError, ShapeError, SynthesisError
 from ias_core.synthesis.base import NgSource
 from ias_core.synthesis.one_shot import training as training_module
+from ias_core.synthesis.one_shot.model_facts import read_about
 from ias_core.synthesis.one_shot.ok_to_ok import ok_to_ok_change
-from ias_core.synthesis.one_shot.pixel_model import PixelModel, read_about, schedule
-from ias_core.synthesis.one_shot.sampling import difference_in_window, noise_index, redrawn
+from ias_core.synthesis.one_shot.pixel_model import PixelModel, schedule
+from ias_core.synthesis.one_shot.sampling import denoised, difference_in_window, noise_index, redrawn
 from ias_core.synthesis.one_shot.window import around, edit_mask, reach
 from tests.core.tiny_pixel_model import WINDOW, by_hand, stripes, trained, training, untrained
 
@@ -99,12 +100,21 @@ def test_guidance_keeps_more_of_the_defect():
 
 
 def test_estimates_stay_within_what_a_picture_can_hold():
-    """On white, a net that predicts nothing would paint beyond white; the picture that is left is never lighter."""
-    white = np.ones((WINDOW, WINDOW, 3), np.float32)
-    darker = redrawn(
-        by_hand(scale=0.3), white, white - 0.5, EVERYWHERE, NOWHERE, sigma=20, guidance=0, generator=seeded()
-    )
-    assert -0.5 < darker.mean() < -0.2 and darker.max() < 1e-6
+    """On white, a net that predicts nothing would paint beyond white and beyond black."""
+    for grey, rail in ((1.0, np.less_equal), (0.0, np.greater_equal)):
+        part = np.full((WINDOW, WINDOW, 3), grey, np.float32)
+        (made,) = denoised(
+            by_hand(scale=0.3),
+            part,
+            (part,),
+            EVERYWHERE,
+            NOWHERE,
+            sigma=80,
+            guidance=0,
+            generator=seeded(),
+            points=20,
+        )
+        assert rail(made, grey).all() and np.abs(made - grey).max() > 0.05
 
 
 # The difference in a window

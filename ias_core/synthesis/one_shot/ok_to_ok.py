@@ -1,7 +1,7 @@
 """The test of a pixel model's worth: how much it changes good parts when it only redraws them.
 
 The project's notes on TF-IDG, section 6: without difference compositing the pass must not change a good part by more
-than 10 grey levels (``pixel_model.MOST_OK_CHANGE``); a low error of single steps does not tell that.
+than 10 grey levels (``model_facts.MOST_OK_CHANGE``); a low error of single steps does not tell that.
 """
 
 import cv2

@@ -21,16 +21,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ias_core.errors import IasError, ShapeError
+from ias_core.errors import ShapeError
+from ias_core.synthesis.one_shot.model_facts import FORM, read_about, trouble_of, unreadable
 from ias_core.torchvision_operators import ensure_torchvision
 
 if TYPE_CHECKING:
     from diffusers import DDPMScheduler, UNet2DModel
 
 CHANNELS = (32, 64, 96)
-MOST_OK_CHANGE = 10.0  # grey levels: a model that changes good parts by more in an OK-to-OK pass is of no use
 _CELL = 2  # px: side of the square of pixels that becomes one place of the net
-_FORM = "ias pixel model 1"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,13 +72,7 @@ class PixelModel:
     @property
     def trouble(self) -> str:
         """Why it should not be used, in a sentence; empty where nothing speaks against it."""
-        change = self.meta.get("ok_to_ok")
-        if change is None or change <= MOST_OK_CHANGE:
-            return ""
-        return (
-            f"the pixel model changes good parts by {change:.1f} grey levels when it only redraws them, at most "
-            f"{MOST_OK_CHANGE:.0f} are allowed: train longer, or use the instant mode, which needs no model"
-        )
+        return trouble_of(self.meta)
 
     def velocity(self, x: torch.Tensor, index: int) -> torch.Tensor:
         """v (n, 3, w, w) predicted for windows at one place of the noise schedule."""
@@ -91,7 +84,7 @@ class PixelModel:
         from safetensors.torch import save
 
         about = {
-            "form": _FORM,
+            "form": FORM,
             "settings": json.dumps(self.settings),
             "meta": json.dumps(self.meta, ensure_ascii=False),
             "digest": self.digest,
@@ -125,38 +118,18 @@ class PixelModel:
                 net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
             model = cls(net, settings["window_px"], settings["scale"], meta)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         if model.digest != about["digest"]:
-            raise _unreadable(path, "its weights are not those that were saved")
+            raise unreadable(path, "its weights are not those that were saved")
         net.to(device=device or "cpu", memory_format=torch.channels_last)
         return model
 
     def _digest(self) -> str:
-        sha = hashlib.sha256(json.dumps([_FORM, self.settings], sort_keys=True).encode())
+        sha = hashlib.sha256(json.dumps([FORM, self.settings], sort_keys=True).encode())
         for name, weights in sorted(self.net.state_dict().items()):
             sha.update(name.encode())
             sha.update(weights.detach().float().cpu().contiguous().numpy().tobytes())
         return sha.hexdigest()
-
-
-def read_about(path: Path) -> dict[str, Any]:
-    """ "settings", "meta" and "digest" of a model's file; its weights are not read.
-
-    Raises
-    ------
-    IasError
-        The file is missing, damaged, or holds something else.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-        if about.get("form") != _FORM:
-            raise _unreadable(path, "it holds something else")
-        return {key: json.loads(about[key]) for key in ("settings", "meta")} | {"digest": about["digest"]}
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise _unreadable(path, error) from error
 
 
 def build_net(window_px: int, channels: tuple[int, ...] = CHANNELS) -> UNet2DModel:
@@ -209,7 +182,3 @@ def to_window(picture: np.ndarray) -> torch.Tensor:
 def mean_colours(windows: torch.Tensor) -> torch.Tensor:
     """(n, 3, 1, 1) from windows (n, 3, w, w)."""
     return windows.mean((2, 3), keepdim=True)
-
-
-def _unreadable(path: Path, why: object) -> IasError:
-    return IasError(f"expected a pixel model at {path}, it could not be read ({why}): train it again")

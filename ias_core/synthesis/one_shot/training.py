@@ -19,13 +19,13 @@ import torch.nn.functional as F
 
 from ias_core.errors import ShapeError, SynthesisError
 from ias_core.peak_memory import PeakMemory
+from ias_core.synthesis.one_shot.model_facts import LEAST_PICTURES, WINDOW_PX
 from ias_core.synthesis.one_shot.pixel_model import CHANNELS, PixelModel, build_net, mean_colours, predict, schedule
 from ias_core.synthesis.one_shot.sampling import denoised
 
 if TYPE_CHECKING:
     from ias_core.synthesis.base import NgSource
 
-LEAST_PICTURES = 3
 _RATE, _LAST_RATE, _WARM_UP = 2e-3, 0.05, 50
 _CLIP = 1.0
 _BATCH, _CUDA_BATCH = 16, 64
@@ -65,7 +65,7 @@ def train(
     ng: tuple[NgSource, ...] = (),
     seed: int,
     budget_s: float,
-    window_px: int = 64,
+    window_px: int = WINDOW_PX,
     device: torch.device,
     flips: bool = True,
     most_steps: int | None = None,
