@@ -9,7 +9,7 @@ from ias_core.synthesis.pretrained.single_files import image_encoder_problem
 if TYPE_CHECKING:
     from ias_core.synthesis.pretrained.weights import Weights
 
-KINDS = {4: "text-to-image", 9: "inpainting"}
+KINDS = {3: "unconditional", 4: "text-to-image", 9: "inpainting"}
 
 
 def misfits(found: Weights, channels: int, width: int) -> list[str]:
@@ -17,8 +17,12 @@ def misfits(found: Weights, channels: int, width: int) -> list[str]:
     unet, vae, text = found.part("unet"), found.part("vae"), found.part("text_encoder")
     wrong = []
     shape = unet.tensors.shapes.get("conv_in.weight")
-    if channels not in KINDS:
-        wrong.append(f"The U-Net takes {channels} channels: the methods here need 4 (text to image) or 9 (inpainting).")
+    needed = (3,) if found.family == "ddpm" else (4, 9)
+    if channels not in needed:
+        wrong.append(
+            f"The U-Net takes {channels} channels: of weights such as these, the methods here need "
+            f"{' or '.join(map(str, needed))}."
+        )
     elif shape is None or shape[1] != channels:
         holds = "no conv_in.weight" if shape is None else f"{shape[1]} channels"
         wrong.append(f"unet/config.json tells of {channels} channels, its weights file holds {holds}: copy it again.")
@@ -51,13 +55,13 @@ def fit(weights: Weights, controlnet: Weights | None, ip_adapter: Weights | None
             continue
         if extra.family != family:
             wrong.append(f"Expected {what} weights at {extra.place}, found {extra.version or extra.family}.")
+        elif weights.family in ("paint-by-example", "ddpm"):
+            wrong.append(f"{weights.version} takes no {what}: leave it empty.")
         elif weights.is_model and extra.text_width != weights.text_width:
             wrong.append(
                 f"{extra.version} does not fit {weights.version}: it was made for a text width of {extra.text_width}, "
                 f"these weights have {weights.text_width}."
             )
-        elif weights.family == "paint-by-example":
-            wrong.append(f"Paint by Example takes no {what}: leave it empty.")
     if ip_adapter is not None and ip_adapter.family == "ip-adapter" and not ip_adapter.problems:
         wrong += image_encoder_problem(ip_adapter.parts)
     return tuple(dict.fromkeys(wrong))

@@ -8,6 +8,7 @@ offload, "model" was run with the CPU as its device, "sequential" was not run (i
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ias_core.synthesis.pretrained.backend import Backend
 from ias_core.synthesis.pretrained.fits import fit
 from ias_core.synthesis.pretrained.parts import Part, read_json
 from ias_core.synthesis.pretrained.plans import Plan
+from ias_core.synthesis.pretrained.unconditional import load_unconditional
 from ias_core.synthesis.pretrained.weights import Weights, digest_of
 from ias_core.torchvision_operators import ensure_torchvision
 
@@ -52,9 +54,12 @@ def load(
     wrong = fit(weights, controlnet, ip_adapter)
     if wrong:
         raise WeightsUnavailable(" ".join(wrong))
-    extras = [one for one in (controlnet, ip_adapter) if one is not None]
     ensure_torchvision()
     dtype = getattr(torch, plan.dtype)
+    digest = digest or digest_of(weights, *(one for one in (controlnet, ip_adapter) if one is not None))
+    if weights.family == "ddpm":  # one part, which is never offloaded
+        found = load_unconditional(weights.folder, device=torch.device(plan.device), dtype=dtype)
+        return replace(found, digest=digest, side_px=plan.side_px)
     parts = _networks(weights, dtype) | _tokenizers(weights)
     if controlnet is not None:
         from diffusers import ControlNetModel
@@ -83,7 +88,7 @@ def load(
         side_px=plan.side_px,
         device=torch.device(plan.device),
         dtype=dtype,
-        digest=digest or digest_of(weights, *extras),
+        digest=digest,
         controlnet=parts.get("controlnet"),
         pipeline=pipeline,
         extras=frozenset(loaded | ({weights.family} & {"paint-by-example"})),

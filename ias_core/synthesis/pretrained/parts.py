@@ -179,6 +179,19 @@ def scheduler_part(folder: Path) -> Part:
     return Part(folder.name, read_json(path), (path,))
 
 
+def sentence(text: object) -> str:
+    """With a capital letter and a full stop; a file's name in front stays as it is.
+
+    Examples
+    --------
+    >>> sentence("the sub-folder vae is missing"), sentence("vae/config.json is cut off")
+    ('The sub-folder vae is missing.', 'vae/config.json is cut off.')
+    """
+    text = str(text)
+    first = text.partition(" ")[0]
+    return f"{text if '.' in first or '/' in first else text[:1].upper() + text[1:]}."
+
+
 def named(path: Path) -> str:
     """A file by the end of its path, as a user knows it.
 

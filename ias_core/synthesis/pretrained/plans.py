@@ -162,7 +162,8 @@ def plan(
         width = 4 if dtype == "float32" else 2
         slicing = not have.lean_attention and ip_adapter is None
         in_ram = sum(one.parameters for one in (weights, *others)) * width
-        offloads = _OFFLOADS if have.device == "cuda" else _OFFLOADS[:1]  # a Mac's GPU has no memory of its own
+        # a Mac's GPU has no memory of its own, and a model of one part nothing to take turns
+        offloads = _OFFLOADS if have.device == "cuda" and weights.family != "ddpm" else _OFFLOADS[:1]
         for offload in offloads:
             needs = needed_memory(weights, dtype_bytes=width, side_px=side, offload=offload, others=others)
             if needs <= _USABLE * have.free_bytes and (offload == "none" or in_ram <= _USABLE * have.ram_bytes):
@@ -182,7 +183,8 @@ def plan(
     minutes = minutes_on_cpu(weights, side_px=side, steps=steps, cores=have.cores)
     why = [
         *(why or ["This machine has no GPU that torch can use: the CPU is used."]),
-        f"On {have.cores} cores, one picture takes about {spell(minutes)} (estimate, {steps} steps at {side} px).",
+        f"On {have.cores} core{'s' * (have.cores > 1)}, one picture takes {spell(minutes)} (estimate, {steps} steps at "
+        f"{side} px).",
     ]
     return Plan("cpu", "float32", False, "none", side, needs, minutes, tuple(why))
 
@@ -209,8 +211,8 @@ def smaller(tried: Plan) -> Plan | None:
 
 
 def _gpu_dtype(weights: Weights, have: Hardware) -> tuple[str, list[str]]:
-    if have.device == "mps":
-        return "float32", []  # as in diffusers' guide to Apple's GPUs
+    if have.device == "mps" or weights.family == "ddpm":
+        return "float32", []  # as in diffusers' guide to Apple's GPUs; a model of pixels is small
     if not weights.vae_overflows:
         return "float16", []
     if have.bfloat16:
@@ -228,11 +230,13 @@ def _fits(have: Hardware, needs: int, side: int, dtype: str) -> str:
 
 
 def _first_width(weights: Weights, name: str) -> int:
-    return int(weights.part(name).config["block_out_channels"][0])
+    part = weights.part(name)
+    return 0 if part is None else int(part.config["block_out_channels"][0])
 
 
 def _cell_px(weights: Weights) -> int:
-    return 2 ** (len(weights.part("vae").config["block_out_channels"]) - 1)
+    vae = weights.part("vae")
+    return 1 if vae is None else 2 ** (len(vae.config["block_out_channels"]) - 1)
 
 
 def gib(size: int) -> str:

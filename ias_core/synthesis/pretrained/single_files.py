@@ -18,6 +18,7 @@ from ias_core.synthesis.pretrained.parts import (
     Tensors,
     network_part,
     read_headers,
+    sentence,
 )
 
 _FIRST_CONVOLUTION = "model.diffusion_model.input_blocks.0.0.weight"
@@ -39,7 +40,7 @@ def recognise_file(path: Path) -> dict[str, Any]:
     try:
         tensors = read_headers((path,))
     except Broken as broken:
-        return {"problems": (f"{broken}.",)}
+        return {"problems": (sentence(broken),)}
     names = tensors.shapes
     if _ADAPTER_KEY in names:
         return _ip_adapter(path, tensors)
@@ -94,7 +95,7 @@ def _ip_adapter(path: Path, tensors: Tensors) -> dict[str, Any]:
     try:
         return found | {"parts": (part, network_part(encoder))}
     except Broken as broken:
-        return found | {"parts": (part,), "problems": (f"{broken}.",)}
+        return found | {"parts": (part,), "problems": (sentence(broken),)}
 
 
 def _checkpoint(path: Path, tensors: Tensors) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ def try_out(backend: Backend, *, side_px: int | None = None) -> Trial:
     """
     from PIL import Image
 
+    if backend.pipeline is None:
+        return _one_pass(backend)
     halvings = len(backend.unet.config.block_out_channels) - 1
     side = side_px or max(cell_px(backend) * 2**halvings, _LEAST_PX)
     grey = Image.new("RGB", (side, side), (128, 128, 128))
@@ -65,9 +68,21 @@ def try_out(backend: Backend, *, side_px: int | None = None) -> Trial:
         given["control_image"] = grey
     if "ip-adapter" in backend.extras:
         given["ip_adapter_image"] = grey
+    return _measured(backend, side, lambda: np.asarray(backend.pipeline(**given).images))
+
+
+def _one_pass(backend: Backend) -> Trial:
+    """Of a model of pixels, which has one size and no pipeline."""
+    side = backend.side_px
+    grey = torch.zeros(1, 3, side, side, device=backend.device, dtype=backend.dtype)
+    return _measured(backend, side, lambda: backend.unet(grey, 0).sample.float().cpu().numpy())
+
+
+@torch.no_grad()
+def _measured(backend: Backend, side: int, step: Callable[[], np.ndarray]) -> Trial:
     start = perf_counter()
     with PeakMemory(str(backend.device)) as peak:
-        made = np.asarray(backend.pipeline(**given).images)
+        made = step()
     if not np.isfinite(made).all():
         raise WeightsUnavailable(
             f"one step with these weights gives no numbers in {str(backend.dtype).removeprefix('torch.')}: they are "

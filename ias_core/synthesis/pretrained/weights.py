@@ -23,12 +23,14 @@ from ias_core.synthesis.pretrained.parts import (
     network_part,
     read_json,
     scheduler_part,
+    sentence,
     tokenizer_part,
 )
 from ias_core.synthesis.pretrained.single_files import recognise_file
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _VERSIONS = {768: "Stable Diffusion 1.x", 1024: "Stable Diffusion 2.x", 2048: "Stable Diffusion XL"}
+_OTHERS = {"paint-by-example": "Paint by Example", "ddpm": "a diffusion model of pixels, without prompt"}
 _CHUNK = 1 << 22
 _READERS: dict[str, Callable[[Path], Part]] = {
     "scheduler": scheduler_part,
@@ -39,6 +41,7 @@ PARTS = {
     "sd": ("unet", "vae", "text_encoder", "tokenizer", "scheduler"),
     "sdxl": ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
     "paint-by-example": ("unet", "vae", "image_encoder", "scheduler"),
+    "ddpm": ("unet", "scheduler"),
 }
 LAYOUT = """\
 my-weights/
@@ -56,8 +59,10 @@ class Weights:
 
     place : str                what the user gave
     folder : Path              where it lies; of a file, the folder around it
-    family : str               "sd", "sdxl", "controlnet", "ip-adapter", "paint-by-example" or "unknown"
-    kind : str                 of a model: "text-to-image" (U-Net with 4 channels) or "inpainting" (9), else ""
+    family : str               "sd", "sdxl", "paint-by-example", "ddpm" (pixels, no prompt), "controlnet", "ip-adapter"
+                               or "unknown"
+    kind : str                 of a model: "text-to-image" (U-Net with 4 channels), "inpainting" (9) or "unconditional"
+                               (3), else ""
     version : str              what it is in words, as far as its shapes tell: 1.4 and 1.5 look alike
     channels : int             of the U-Net's input; 0 where there is none
     parts : tuple of Part      those that are whole
@@ -126,7 +131,7 @@ def recognise(place: str) -> Weights:
     try:
         return _recognise_folder(place, path)
     except Broken as broken:
-        return Weights(place, path, problems=(f"{broken}.",))
+        return Weights(place, path, problems=(sentence(broken),))
 
 
 def _cached(hub_id: str) -> Path:
@@ -195,12 +200,14 @@ def _recognise_model(place: str, folder: Path) -> Weights:
         family = "paint-by-example"
     elif (folder / "text_encoder_2").is_dir() or "XL" in pipeline:
         family = "sdxl"
+    elif pipeline == "DDPMPipeline" or _class_of(folder / "unet") == "UNet2DModel":
+        family = "ddpm"
     parts, problems = [], []
     for name in PARTS[family]:
         try:
             parts.append(_READERS.get(name, network_part)(folder / name))
         except Broken as broken:
-            problems.append(f"{broken}.")
+            problems.append(sentence(broken))
     found = Weights(place, folder, family, parts=tuple(parts))
     unet = found.part("unet")
     if unet is None:
@@ -212,19 +219,23 @@ def _recognise_model(place: str, folder: Path) -> Weights:
     halves = [part.name for part in parts if part.variant]
     if halves:
         notes.append(f"Stored in half precision only: {', '.join(halves)}.")
-    version = f"{_VERSIONS.get(width, f'Stable Diffusion with a text width of {width}')}"
-    if family == "paint-by-example":
-        version = "Paint by Example"
+    version = _VERSIONS.get(width, f"Stable Diffusion with a text width of {width}")
+    version = _OTHERS.get(family, f"{version} inpainting" if channels == 9 else version)
     return replace(
         found,
         kind=KINDS.get(channels, ""),
-        version=f"{version} inpainting" if channels == 9 and family != "paint-by-example" else version,
+        version=version,
         channels=channels,
         problems=(*problems, *misfits(found, channels, width)),
         notes=(*notes, *told),
         text_width=width,
         side_px=side,
     )
+
+
+def _class_of(folder: Path) -> str:
+    about = folder / "config.json"
+    return str(read_json(about).get("_class_name", "")) if about.is_file() else ""
 
 
 def _text_width(part: Part) -> int:
@@ -236,7 +247,7 @@ def _side_px(found: Weights) -> tuple[int, list[str]]:
     """Side of the training pictures: that of the latents times the VAE's cell."""
     cells, vae = found.part("unet").config.get("sample_size"), found.part("vae")
     blocks = vae.config.get("block_out_channels") if vae is not None else None
-    cell = 2 ** (len(blocks) - 1) if blocks else 8
+    cell = 1 if found.family == "ddpm" else 2 ** (len(blocks) - 1) if blocks else 8
     if isinstance(cells, int):
         return cells * cell, []
     side = 1024 if found.family == "sdxl" else 512
