@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from ias_core.synthesis.base import NgSource
     from ias_core.synthesis.pretrained.base import Pretrained
     from ias_core.synthesis.recipe import Scene
+
+
+def names_of(sources: Sequence[NgSource]) -> str:
+    """One name for all of them: what was learned from several and shows none in particular counts as one NG."""
+    return " + ".join(source.name for source in sources)
 
 
 def placed_at(

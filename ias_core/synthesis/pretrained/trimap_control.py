@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RATE, BATCH = 1e-5, 4
 DECODER_RATE, BACKGROUND_WEIGHT = 1e-4, 100.0
+HINT_CHANNELS = (16, 32, 96, 256)  # of ControlNet: three halvings, 512 px to the 64 cells of the latent
 _DILATED = np.ones((5, 5), np.uint8)  # cells
 
 
@@ -81,7 +82,7 @@ def untrained(backend: Backend, generator: torch.Generator) -> ControlNetModel:
     from diffusers import ControlNetModel
 
     with torch.random.fork_rng(devices=[]):  # starts from the process's random state: it is put back, and drawn anew
-        net = ControlNetModel.from_unet(backend.unet)
+        net = ControlNetModel.from_unet(backend.unet, conditioning_embedding_out_channels=HINT_CHANNELS)
     for layer in net.controlnet_cond_embedding.modules():
         if isinstance(layer, torch.nn.Conv2d) and layer is not net.controlnet_cond_embedding.conv_out:
             torch.nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
@@ -94,7 +95,9 @@ def trained(backend: Backend, tensors: dict[str, torch.Tensor]) -> ControlNetMod
     from diffusers import ControlNetModel
 
     with torch.device("meta"):
-        net = ControlNetModel.from_unet(backend.unet, load_weights_from_unet=False)
+        net = ControlNetModel.from_unet(
+            backend.unet, conditioning_embedding_out_channels=HINT_CHANNELS, load_weights_from_unet=False
+        )
     net.load_state_dict({name: one.to(backend.device, backend.dtype) for name, one in tensors.items()}, assign=True)
     return net.requires_grad_(False).eval()
 
@@ -203,7 +206,7 @@ def decoded_adapted(
     inside = torch.from_numpy(target).to(wanted)
     drawn = decode(latent, backend).detach().float()
     with torch.no_grad():
-        code = latent / vae.config.scaling_factor
+        code = latent.to(vae.dtype) / vae.config.scaling_factor
         code = code if vae.post_quant_conv is None else vae.post_quant_conv(code)
     decoder = copy.deepcopy(vae.decoder).float().requires_grad_(True)
 

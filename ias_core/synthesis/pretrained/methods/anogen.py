@@ -83,22 +83,26 @@ class AnoGen(Pretrained):
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         guidance = float(rng.uniform(self.guidance_min, self.guidance_max))
-        return Pretrained.draw(replace(self, guidance_min=guidance, guidance_max=guidance), scene, severity, rng)
+        found = Pretrained.draw(replace(self, guidance_min=guidance, guidance_max=guidance), scene, severity, rng)
+        return replace(found, texture=f"real NG {found.settings['source']}")
+
+    def control(self, scene: Scene, rng: np.random.Generator) -> np.ndarray:
+        rng.uniform(self.guidance_min, self.guidance_max)  # as ``draw`` begins
+        return Pretrained.control(self, scene, rng)
 
     def placed(self, scene: Scene, rng: np.random.Generator) -> Placed:
         from ias_core.synthesis.pretrained.boxes import drawn_box
-        from ias_core.synthesis.pretrained.placing import placed_at
+        from ias_core.synthesis.pretrained.placing import names_of, placed_at
 
-        source = self.sources[int(rng.integers(len(self.sources)))]
         shares = ((self.height_min, self.height_max), (self.width_min, self.width_max))
         box = drawn_box(scene, rng, shares=shares, swapped=self.swapped)
         mask = box.mask(scene.side)
         told = {
-            "source": source.name,
+            "source": names_of(self.sources),
             "box": [box.top, box.left, box.height, box.width],
             "box_on_part": box.on_part,
         }
-        return placed_at(self, scene, mask, self.box(mask), source, int(rng.integers(2**32)), told)
+        return placed_at(self, scene, mask, self.box(mask), self.sources[0], int(rng.integers(2**32)), told)
 
     def paint(self, window: Window, generator: torch.Generator) -> np.ndarray:
         from ias_core.synthesis.pretrained.learned_word import painted

@@ -116,7 +116,7 @@ class AnomalyDiffusion(Pretrained):
         if self.mask_from == "real":
             return Pretrained.placed(self, scene, rng)
         from ias_core.synthesis.one_shot.piece import Piece, laid
-        from ias_core.synthesis.pretrained.placing import placed_at
+        from ias_core.synthesis.pretrained.placing import names_of, placed_at
 
         source = self.sources[int(rng.integers(len(self.sources)))]
         form, mask_seed = self._form(rng)
@@ -125,7 +125,7 @@ class AnomalyDiffusion(Pretrained):
         shape = _shaped(form, size_px)
         piece = Piece(source.name, np.zeros((*shape.shape, 3), np.float32), shape, (0.0, 0.0))
         _, mask = laid(piece, scene, rng)
-        told = {"source": source.name, "size_px": size_px, "mask_seed": mask_seed}
+        told = {"source": names_of(self.sources), "size_px": size_px, "mask_seed": mask_seed}
         return placed_at(self, scene, mask, self.box(mask), source, int(rng.integers(2**32)), told)
 
     def paint(self, window: Window, generator: torch.Generator) -> np.ndarray:

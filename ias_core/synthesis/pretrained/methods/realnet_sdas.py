@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ias_core.errors import SynthesisError
+from ias_core.errors import SynthesisError, WeightsUnavailable
 from ias_core.synthesis import shapes
 from ias_core.synthesis.base import NgSource, synthesizers
 from ias_core.synthesis.handcrafted.perlin_mask import grown
 from ias_core.synthesis.handcrafted.turn import turned
 from ias_core.synthesis.perlin import MAX_LOG_SCALE, perlin_field
 from ias_core.synthesis.pretrained.base import Placed, Pretrained
+from ias_core.synthesis.pretrained.unconditional import FAMILY, KIND
 from ias_core.synthesis.pretrained.windows import Box, Window
 from ias_core.synthesis.recipe import LEAST_AREA_PX, Draw, Scene, Void
 
 if TYPE_CHECKING:
     import torch
+
+    from ias_core.synthesis.pretrained.backend import Backend
 
 _THRESHOLD = 0.5  # of the Perlin field, as published
 _STARTS = {"min": 0.05, "max": 1.0}
@@ -56,8 +59,8 @@ class RealNetSdas(Pretrained):
     name = "realnet-sdas"
     severities = (0.5, 1.0)
     needs = ("backend",)
-    kinds = ("text-to-image", "unconditional")
-    families = ("sd", "ddpm")
+    kinds = ("text-to-image", KIND)
+    families = ("sd", FAMILY)
     least_ng = 0
     style_of = (
         "RealNet-style: excess noise per step over the weights at hand; the published model was trained on good parts "
@@ -77,6 +80,17 @@ class RealNetSdas(Pretrained):
                 f"expected a share of noise (eta) above 0 and up to 1, got {self.eta}: a deterministic sampler has no "
                 "noise that could be too much"
             )
+
+    @classmethod
+    def check_backend(cls, backend: Backend) -> None:
+        """See ``Pretrained``, which words this for weights that take a prompt."""
+        if (backend.kind, backend.family) not in zip(cls.kinds, cls.families, strict=True):
+            raise WeightsUnavailable(
+                f"{cls.name} needs a model of pixels without a prompt (DDPM), or Stable Diffusion 1.x or 2.x for text "
+                f"to image, loaded is {backend.kind} ({backend.family}): load others, or choose another method"
+            )
+        if "ip-adapter" in backend.extras:
+            raise WeightsUnavailable(f"{cls.name} cannot draw with an IP-Adapter loaded: load the weights without")
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         excess = float(rng.uniform(self.excess_min, self.excess_max))
