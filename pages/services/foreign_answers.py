@@ -95,15 +95,23 @@ def imported(ws: Workspace, digest: str) -> Imported:
 
 def remove(ws: Workspace, digest: str, others: Sequence[str]) -> None:
     """Delete the pictures, unless one of the other imported sets (digests) shows the same; answers and roles stay."""
-    contents = []
-    for one in (digest, *others):
-        try:
-            contents.append(json.loads(read_bytes(_path(ws, one)))["set"])
-        except (ImageRefused, ValueError, KeyError):
-            contents.append("")  # nothing is known of its pictures
-    mine, *theirs = contents
-    if mine and mine not in theirs:
-        forget(ws, mine)
+    content = _content(ws, digest)
+    if content:
+        discard(ws, content, others)
+
+
+def discard(ws: Workspace, content: str, imported: Sequence[str]) -> None:
+    """Delete a set (its own digest) that was taken and that none of the imported ones (digests) shows."""
+    if content not in {_content(ws, digest) for digest in imported}:
+        forget(ws, content)
+
+
+def _content(ws: Workspace, digest: str) -> str:
+    """Digest of the set alone; "" where nothing is known of it any more."""
+    try:
+        return json.loads(read_bytes(_path(ws, digest)))["set"]
+    except (IasError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def _digest(content: str, lineage: Lineage) -> str:

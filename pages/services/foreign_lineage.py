@@ -130,13 +130,11 @@ def _of_seeds(foreign: ForeignSet, lineage: Lineage, real: Sequence[ImageRecord]
     stay = f"{free} real NG stay free to verify." if free else "No real NG stays free to verify."
     if taught:
         sentence = (
-            f"{len(taught)} real NG become generator seeds, near twins of a named one included "
-            f"({_some([r.name for r in taught])}): they can never verify again, also when the set is removed. {stay}"
+            f"Generator seeds for good, near twins included: {_some([r.name for r in taught])} ({len(taught)} in all). "
+            f"They can never verify again, also when the set is removed. {stay}"
         )
         found.append(Consequence(TELLS, sentence))
-        sentence = (
-            f"What {len(foreign.entries)} pictures prove is counted by the real NG they come from, not by picture."
-        )
+        sentence = f"What the {len(foreign.entries)} pictures prove is counted by real NG, not by picture."
         found.append(Consequence(TELLS, sentence))
     elif lineage.seeds == "none":
         found.append(

@@ -24,7 +24,6 @@ def ask(ws: Workspace, foreign: ForeignSet, good: Sequence[ImageRecord]) -> Line
     at = foreign.digest[:12]
     generator = st.text_input(
         "1. Which generator made them?",
-        ", ".join(sorted({one.method for one in foreign.entries} - {""}))[:60],
         max_chars=60,
         key=f"foreign-generator-{at}",
         placeholder="Stable Diffusion 1.5 inpainting with a LoRA, for instance",
@@ -51,9 +50,8 @@ def ask(ws: Workspace, foreign: ForeignSet, good: Sequence[ImageRecord]) -> Line
     )
     in_bank = _asked_in_bank(foreign, good, backgrounds, at)
     by = st.text_input("Answered by", key=f"foreign-by-{at}", help="Your name as you type it; it is kept unverified")
-    if not (generator.strip() and seeds and backgrounds and in_bank and by.strip()) or (seeds == "named") != bool(
-        picked
-    ):
+    answered = all((generator.strip(), seeds, picked or seeds != "named", backgrounds, in_bank, by.strip()))
+    if not answered:
         return None
     return Lineage(
         generator=generator.strip(),

@@ -9,7 +9,7 @@ import streamlit as st
 from ias_core.errors import IasError, ImageRefused, IntakeRefused
 from ias_core.foreground import mask_at_size
 from pages.services.contact_sheet import with_rim
-from pages.services.foreign_answers import Imported, admit, imported, key_of, remove
+from pages.services.foreign_answers import PREFIX, Imported, admit, discard, imported, key_of, remove
 from pages.services.foreign_lineage import BARS, WARNS, barred, consequences
 from pages.services.foreign_set import ForeignSet, load
 from pages.services.foreign_take import take, take_upload
@@ -78,7 +78,8 @@ def _bring(ws: Workspace, good: Sequence[ImageRecord]) -> None:
     else:
         folder = st.text_input("Folder of the set", key="foreign-folder", placeholder="/data/my-set").strip()
         read = partial(take, ws, folder) if folder else None
-    if st.button("Read the set", type="primary", disabled=read is None, key="foreign-read"):
+    first = "primary" if state.get("foreign-draft") is None else "secondary"
+    if st.button("Read the set", type=first, disabled=read is None, key="foreign-read"):
         bar = st.progress(0.0, text="Reading the pictures")
         try:
             foreign = read(
@@ -93,8 +94,7 @@ def _bring(ws: Workspace, good: Sequence[ImageRecord]) -> None:
             if isinstance(error, IntakeRefused):
                 _refusals(error.rejected)
         else:
-            state.put("foreign-draft", foreign.digest)
-            state.put("foreign-name", foreign.name)
+            _draft(foreign.digest, foreign.name)
             st.rerun()
 
 
@@ -153,25 +153,41 @@ def _refusals(refused: Sequence) -> None:
 def _ask(ws: Workspace, foreign: ForeignSet, good: Sequence[ImageRecord], sets: Mapping[str, str], save: Save) -> None:
     st.markdown("##### Where does it come from?")
     name = st.text_input(
-        "Name of the set", state.get("foreign-name", foreign.name), key=f"foreign-name-{foreign.digest}"
+        "Name of the set", state.get("foreign-name") or foreign.name, key=f"foreign-name-{foreign.digest}"
     )
     lineage = foreign_questions.ask(ws, foreign, good)
+    key = None
     if lineage is None:
         st.caption("What follows from the answers is said here as soon as all are given.")
-        st.button("Import the set", type="primary", disabled=True, key="foreign-import")
-        return
-    st.markdown("##### What follows")
-    for one in consequences(ws, foreign, lineage):
-        st.markdown(f"{_ICONS.get(one.kind, ':material/arrow_right:')} {_plain(one.sentence)}")
-    key = widgets.told(lambda: key_of(name))
-    if key in sets:
-        st.caption(f"It takes the place of the set {key} that is there.")
-    if st.button(f"Import as {key}", type="primary", disabled=key is None, key="foreign-import"):
+    else:
+        st.markdown("##### What follows")
+        for one in consequences(ws, foreign, lineage):
+            st.markdown(f"{_ICONS.get(one.kind, ':material/arrow_right:')} {_plain(one.sentence)}")
+        key = widgets.told(lambda: key_of(name))
+    if key is not None:
+        there = ", in the place of the set of this name" if key in sets else ""
+        st.caption(f"Among the synthetic NG it will be {key}{there}.")
+    left, right, _ = st.columns([1, 1, 4])
+    right.button("Discard", key="foreign-discard", on_click=partial(_discard, ws, foreign.digest, sets))
+    if left.button("Import the set", type="primary", disabled=key is None, key="foreign-import"):
         digest = widgets.told(lambda: admit(ws, foreign, lineage))
         if digest is not None:
-            save({**sets, key: digest})
-            state.put("foreign-draft", None)
+            new = {**sets, key: digest}
+            save(new)
+            if key in sets:
+                remove(ws, sets[key], list(new.values()))
+            _draft(None)
             st.rerun()
+
+
+def _draft(digest: str | None, name: str = "") -> None:
+    state.put("foreign-draft", digest)
+    state.put("foreign-name", name)
+
+
+def _discard(ws: Workspace, digest: str, sets: Mapping[str, str]) -> None:
+    discard(ws, digest, list(sets.values()))
+    _draft(None)
 
 
 def _one_set(ws: Workspace, name: str, digest: str, sets: Mapping[str, str], save: Save, *, is_primary: bool) -> None:
@@ -183,7 +199,11 @@ def _one_set(ws: Workspace, name: str, digest: str, sets: Mapping[str, str], sav
             text.error(f"{name}: {error}.")
         else:
             _about(text, ws, name, one)
-            again.button("Answer again", key=f"foreign-again-{name}", on_click=partial(_answer_again, name, one))
+            again.button(
+                "Answer again",
+                key=f"foreign-again-{name}",
+                on_click=partial(_draft, one.set.digest, name.removeprefix(PREFIX)),
+            )
         out.button(
             "Remove",
             key=f"foreign-remove-{name}",
@@ -203,11 +223,6 @@ def _about(place, ws: Workspace, name: str, one: Imported) -> None:
     why = barred(ws, one.set, one.lineage)
     if why:
         place.warning(f"Nothing counts it. {_plain(why)}")
-
-
-def _answer_again(name: str, one: Imported) -> None:
-    state.put("foreign-draft", one.set.digest)
-    state.put("foreign-name", name.removeprefix("imported-"))
 
 
 def _take_out(ws: Workspace, name: str, sets: Mapping[str, str], save: Save) -> None:
