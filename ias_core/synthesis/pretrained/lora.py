@@ -123,7 +123,7 @@ def set_share(network: torch.nn.Module, share: float) -> None:
 def adapted(
     backend: Backend, *, rank: int, alpha: float, generator: torch.Generator, text: bool, dropout: float = 0.0
 ) -> Backend:
-    """The backend with untrained adapters on its U-Net and, if ``text``, its text encoder; the given one is untouched."""
+    """The backend with untrained adapters on its U-Net and, if ``text``, its text encoder; the given one stays bare."""
     check_resident(backend)
     unet, text_encoder = private(backend.unet), private(backend.text_encoder)
     attach(unet, rank=rank, alpha=alpha, layers=UNET_LAYERS, generator=generator, dropout=dropout)
