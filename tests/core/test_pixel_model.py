@@ -71,6 +71,21 @@ def test_redrawn_keeps_the_share_of_the_defect_that_the_schedule_says(sigma):
     assert 0 < kept < 1
 
 
+def test_the_good_part_is_seen_alike_whatever_is_pasted_on_it():
+    """Its own mean colour is taken off both, and both get the same noise: nothing else tells them apart."""
+    ok = stripes(1, WINDOW, seed=9)[0]
+    seen = []
+    for amount in (0.0, 0.3):
+        model = by_hand()
+        model.net.register_forward_hook(lambda net, inputs, output: seen.append(inputs[0]))
+        collage = (ok + amount * spot(WINDOW, np.s_[4:28, 4:28])[..., None]).astype(np.float32)
+        redrawn(model, ok, collage, EVERYWHERE, NOWHERE, sigma=40, guidance=0, generator=seeded())
+    assert len(seen) == 40
+    for plain, pasted_on in zip(seen[:20], seen[20:], strict=True):
+        assert torch.equal(plain[0], plain[1]) and torch.equal(plain[1], pasted_on[1])
+        assert not torch.equal(pasted_on[0], pasted_on[1])
+
+
 def test_full_guidance_at_every_step_follows_its_closed_form():
     model, sigma = by_hand(), 40.0
     ok = np.full((WINDOW, WINDOW, 3), 0.5, np.float32)

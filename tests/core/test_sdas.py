@@ -92,7 +92,7 @@ def test_a_strength_below_zero_is_refused(strength):
 
 
 def test_severity_zero_is_the_good_part_and_more_is_more():
-    for seed in range(3):
+    for seed in range(2):
         ladder = [drawn(severity, seed=seed) for severity in (0.0, 0.1, 0.4, 1.0)]
         assert np.array_equal(ladder[0].picture, scene().picture)
         assert [one.settings["strength"] for one in ladder] == pytest.approx([0, 1.6, 6.4, 16])

@@ -47,8 +47,8 @@ def stripes(n: int, side: int = 48, *, seed: int = 0) -> np.ndarray:
 
 @cache
 def trained() -> PixelModel:
-    """On stripes, for 40 steps."""
-    return training(stripes(6), seed=3, most_steps=40)
+    """On stripes, for 25 steps."""
+    return training(stripes(6), seed=3, most_steps=25)
 
 
 def training(ok: np.ndarray, *, seed: int = 0, budget_s: float = float("inf"), watch=lambda _: True, **more):
