@@ -78,6 +78,24 @@ def save_paint_by_example(folder: Path) -> Path:
     return folder
 
 
+def save_pixels(folder: Path) -> Path:
+    """A model of pixels, as the training script of diffusers writes it."""
+    ensure_torchvision()
+    from diffusers import DDPMScheduler, UNet2DModel
+
+    UNet2DModel(
+        sample_size=SIDE,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
+        norm_num_groups=4,
+    ).save_pretrained(folder / "unet")
+    DDPMScheduler().save_pretrained(folder / "scheduler")
+    write_json(folder / "model_index.json", {"_class_name": "DDPMPipeline"})
+    return folder
+
+
 def save_ip_adapter(folder: Path, backend: Backend, *, text_width: int = 16) -> Path:
     """A plain IP-Adapter file with its image encoder beside it."""
     from transformers import CLIPVisionModelWithProjection

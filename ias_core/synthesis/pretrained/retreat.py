@@ -55,13 +55,14 @@ class BackendRunner:
 
     def release(self) -> None:
         """Give the memory back; the next action loads the weights again."""
-        if self._backend is not None:
+        if self._backend is None:
+            free_memory()
+        else:
             release(self._backend)
             self._backend = None
 
     def _retreat(self) -> None:
         self.release()
-        free_memory()
         plan = smaller(self.plan)
         if plan is None:
             raise WeightsUnavailable(
