@@ -91,7 +91,7 @@ def _bring(ws: Workspace, good: Sequence[ImageRecord]) -> None:
         except (IasError, ImageRefused) as error:
             bar.empty()
             st.error(_plain(str(error)))
-            if isinstance(error, IntakeRefused):
+            if isinstance(error, IntakeRefused) and error.rejected:
                 _refusals(error.rejected)
         else:
             _draft(foreign.digest, foreign.name)
