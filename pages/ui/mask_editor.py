@@ -10,25 +10,26 @@ from PIL import Image
 
 from ias_core.defect_mask import mask_of_stroke
 from ias_core.errors import ShapeError
-from ias_core.foreground import mask_of_outlines
+from ias_core.foreground import mask_at_size, mask_of_outlines
 from pages.services.contact_sheet import with_rim
 from pages.services.ledger import ImageRecord
 from pages.ui import cached, drawing, state
 
-_ABOUT_PX = 480  # side of the picture that is drawn on
+_BOARD_PX = 480  # side of the picture that is drawn on
 _ADDS, _TAKES = "Adds", "Takes away"
 _BRUSH, _OUTLINE = "Brush", "Outline"
 
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """One drawing; ``width_px`` is that of the brush, 0 where ``paths`` are outlines.
+    """One drawing; all lengths are shares of the picture's side.
 
-    paths : of (x, y) in px of the picture that is drawn on
+    width : of the brush; 0 where ``paths`` are outlines
+    paths : of (x, y) from the upper left corner
     """
 
     adds: bool
-    width_px: int
+    width: float
     paths: tuple[tuple[tuple[float, float], ...], ...]
 
 
@@ -50,21 +51,20 @@ def edit(record: ImageRecord, base: np.ndarray, *, key: str) -> tuple[np.ndarray
     by_hand : bool
         Whether there is any stroke.
     """
-    times = max(1, round(_ABOUT_PX / len(base)))
-    side = times * len(base)
+    times = max(1, round(_BOARD_PX / len(base)))
     strokes: tuple[Stroke, ...] = state.get(f"strokes-{key}", ())
     mask = painted(base.repeat(times, 0).repeat(times, 1), strokes)
     tool, way, wide = st.columns([2, 2, 3])
     brush = tool.segmented_control("Tool", [_BRUSH, _OUTLINE], default=_BRUSH, key=f"tool-{key}") != _OUTLINE
     adds = way.segmented_control("Drawing", [_ADDS, _TAKES], default=_ADDS, key=f"way-{key}") != _TAKES
-    width = wide.slider("Brush in px", 1, side // 8, max(1, side // 40), key=f"width-{key}", disabled=not brush)
+    width = wide.slider("Brush in px", 1, 60, 12, key=f"width-{key}", disabled=not brush)
     turn = state.get(f"turn-{key}", 0)  # a new board for each stroke: what was drawn is in the mask by then
     board = f"board-{key}-{turn}"
     drawing.board(
         _with_mask(record, mask),
-        side,
+        _BOARD_PX,
         key=board,
-        on_select=lambda: _note(key, board, side, adds, width if brush else 0),
+        on_select=lambda: _note(key, board, adds, width / _BOARD_PX if brush else 0.0),
         alt=f"{record.name} with the rim of the mask, to draw on",
     )
     st.button(
@@ -81,10 +81,10 @@ def painted(base: np.ndarray, strokes: Sequence[Stroke]) -> np.ndarray:
 
     Examples
     --------
-    >>> square = ((0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (0.0, 2.0))
-    >>> strokes = [Stroke(True, 0, (square,)), Stroke(False, 1, (((0.5, 0.5), (1.5, 0.5)),))]
-    >>> painted(np.zeros((3, 3), bool), strokes).astype(int).tolist()
-    [[0, 0, 0], [1, 1, 0], [0, 0, 0]]
+    >>> square = ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5))
+    >>> strokes = [Stroke(True, 0.0, (square,)), Stroke(False, 0.25, (((0.1, 0.1), (0.4, 0.1)),))]
+    >>> painted(np.zeros((4, 4), bool), strokes).astype(int).tolist()
+    [[0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     """
     mask = base.copy()
     for stroke in strokes:
@@ -94,20 +94,23 @@ def painted(base: np.ndarray, strokes: Sequence[Stroke]) -> np.ndarray:
 
 
 def _under(stroke: Stroke, side: int) -> np.ndarray:
-    paths = [np.array(path) for path in stroke.paths]
-    if not stroke.width_px:
+    paths = [side * np.array(path) for path in stroke.paths]
+    if not stroke.width:
         return mask_of_outlines(paths, width=side, height=side)
-    return np.any([mask_of_stroke(path, width_px=stroke.width_px, side_px=side) for path in paths], axis=0)
+    width = max(1, round(stroke.width * side))
+    return np.any([mask_of_stroke(path, width_px=width, side_px=side) for path in paths], axis=0)
 
 
-def _note(key: str, board: str, side: int, adds: bool, width_px: int) -> None:
+def _note(key: str, board: str, adds: bool, width: float) -> None:
+    """Keep what was drawn just now; the rectangle takes its inside, whatever the tool."""
     selection = state.widget_value(board).selection
-    outlines = drawing.outlines_of(selection)
+    outlines = [outline / _BOARD_PX for outline in drawing.outlines_of(selection)]
     if not outlines:
         return
-    new = Stroke(adds, 0 if selection["box"] else width_px, tuple(tuple(map(tuple, outline.tolist())) for outline in outlines))
+    paths = tuple(tuple(map(tuple, outline.tolist())) for outline in outlines)
+    new = Stroke(adds, 0.0 if selection["box"] else width, paths)
     try:
-        _under(new, side)
+        _under(new, _BOARD_PX)
     except ShapeError:  # a click, or a line around nothing
         return
     state.put(f"strokes-{key}", (*state.get(f"strokes-{key}", ()), new))
@@ -115,7 +118,7 @@ def _note(key: str, board: str, side: int, adds: bool, width_px: int) -> None:
 
 
 def _with_mask(record: ImageRecord, mask: np.ndarray) -> bytes:
-    picture = np.asarray(Image.open(io.BytesIO(cached.thumbnail(record, len(mask)))), np.float32) / 255
+    picture = np.asarray(Image.open(io.BytesIO(cached.thumbnail(record, _BOARD_PX))), np.float32) / 255
     buffer = io.BytesIO()
-    Image.fromarray(with_rim(picture, mask)).save(buffer, "PNG")
+    Image.fromarray(with_rim(picture, mask_at_size(mask, _BOARD_PX))).save(buffer, "PNG")
     return buffer.getvalue()

@@ -86,9 +86,8 @@ def test_a_proposal_is_looked_at_then_used_and_the_card_says_what_it_is(ws, reco
 
 
 def test_a_lower_level_takes_more_and_what_a_hand_adds_counts_as_drawn(ws, record):
-    side = 64 * round(480 / 64)
-    corner = ((0.0, 0.0), (side / 4, 0.0), (side / 4, side / 4), (0.0, side / 4))
-    page = shown(record, "proposed", (Stroke(True, 0, (corner,)),))
+    corner = ((0.0, 0.0), (0.25, 0.0), (0.25, 0.25), (0.0, 0.25))
+    page = shown(record, "proposed", (Stroke(True, 0.0, (corner,)),))
     level = page.slider(key=f"ng-mask-level-{record.sha256}")
     lower = level.min + 0.25 * (level.max - level.min)
     level.set_value(lower).run()
