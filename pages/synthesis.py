@@ -6,7 +6,16 @@ from pages.services.decision import current_decision
 from pages.services.settings import to_dict
 from pages.services.steps import load_config
 from pages.services.verification import free_ng
-from pages.ui import cached, frame, quality_view, ruler_view, synthesis_settings, synthetic_gallery, widgets
+from pages.ui import (
+    cached,
+    frame,
+    from_ng_settings,
+    quality_view,
+    ruler_view,
+    synthesis_settings,
+    synthetic_gallery,
+    widgets,
+)
 
 ws, steps = frame.bootstrap("synthesis")
 st.markdown(
@@ -28,6 +37,8 @@ if st.button(
     st.rerun()
 with st.expander("What is made: methods, dials, mixture, where the part is", expanded=False):
     synthesis_settings.show(ws, config)
+with st.expander("From one or two real NG: your NG, your weights, sets made elsewhere", expanded=False):
+    from_ng_settings.show(ws, config, cached.detector(ws))
 widgets.job_panel(ws, ("synthesis", "pipeline"))
 if steps["synthesis"].state == "out of date":
     st.warning("Out of date: an earlier step or a setting changed since these were made.")

@@ -9,5 +9,5 @@ from pkgutil import iter_modules
 for _module in iter_modules(__path__):
     if not _module.ispkg:
         import_module(f"{__name__}.{_module.name}")
-for _package in ("handcrafted", "one_shot"):
+for _package in ("handcrafted", "one_shot", "pretrained"):
     import_module(f"{__name__}.{_package}")

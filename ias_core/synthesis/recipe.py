@@ -24,6 +24,7 @@ LEAST_CHANGE = 2 * GREY_LEVEL  # mean over the mask
 _TRIES = 20
 _PARENTS = 5  # OK images that are tried before a defect is given up: one part may offer it no place
 _CLOSING = np.ones((5, 5), np.uint8)
+_REACH = 2  # of the closing
 
 
 class Void(Exception):
@@ -104,7 +105,7 @@ class Recipe:
     name : registered name
     severities : the range that the published recipe draws its strength from
     has_size : whether ``draw`` obeys ``scene.size_px``
-    needs : see ``ias_core.synthesis.base.ImageSynthesizer``
+    needs, has_control : see ``ias_core.synthesis.base.ImageSynthesizer``
     """
 
     name: ClassVar[str]
@@ -116,6 +117,10 @@ class Recipe:
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         """One defect; raises Void where this draw makes none."""
         raise NotImplementedError
+
+    def control(self, scene: Scene, rng: np.random.Generator) -> np.ndarray:
+        """(s, s, 3): the good part where it should draw no defect, as a file would hold it; Void as of ``draw``."""
+        return shown(self.draw(scene, 0.0, rng), scene, grey=is_grey(scene.images))
 
     def __call__(
         self,
@@ -219,7 +224,9 @@ def looked_at(
     drawn = np.rint(np.clip(drawn, 0, 1) * 255).astype(np.float32) / np.float32(255)
     change = _mean(np.abs(drawn - before))
     changed = (written & (change > GREY_LEVEL)).astype(np.uint8)
-    inside = written & cv2.morphologyEx(changed, cv2.MORPH_CLOSE, _CLOSING).astype(bool) if changed.size else written
+    # Padded: OpenCV erodes as if more of the same lay beyond the array, and would mark the crop's own rim.
+    closed = cv2.morphologyEx(np.pad(changed, _REACH), cv2.MORPH_CLOSE, _CLOSING)[_REACH:-_REACH, _REACH:-_REACH]
+    inside = written & closed.astype(bool)
     area = int(np.count_nonzero(inside))
     if area < LEAST_AREA_PX:
         raise Void(f"{area} px changed, at least {LEAST_AREA_PX} are needed")
@@ -229,6 +236,19 @@ def looked_at(
     child, mask = parent.copy(), np.zeros(parent.shape[:2], bool)
     child[rows, columns][inside], mask[rows, columns] = drawn[inside], inside
     return child, mask
+
+
+def shown(draw: Draw, scene: Scene, *, grey: bool) -> np.ndarray:
+    """(s, s, 3) float32: the drawn picture as a file would hold it, before the exact mask puts pixels back.
+
+    Where the method wrote and the pixel differs from the parent's at all: clipped and rounded to 8 bit. Elsewhere the
+    parent's pixel bit for bit, whether it lies on the grid of 8-bit values or not. ``grey``: of a grey camera.
+    """
+    written = draw.written if scene.foreground is None else draw.written & scene.foreground
+    new = written[..., None] & (draw.picture != scene.picture)
+    drawn = _mean(draw.picture)[..., None].repeat(3, 2) if grey else draw.picture
+    rounded = np.rint(np.clip(drawn, 0, 1) * 255).astype(np.float32) / np.float32(255)
+    return np.where(new, rounded, scene.picture)
 
 
 def _mean(image: np.ndarray) -> np.ndarray:

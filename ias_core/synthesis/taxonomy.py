@@ -84,10 +84,11 @@ class Method:
     minutes : how long it takes, where known; None where not
     status : letters out of STATUSES
     registered : names in ``ias_core.synthesis.base.synthesizers`` that make it
+    with_weights : such names that make it, or draw in its style, once the user brings diffusion weights
     rulers, discriminators : names in ``ias_core.synthesis.feature_space.base.feature_synthesizers`` (shifted features
         beside the memory bank) and in ``ias_core.discriminators.discriminators`` (trained second opinions)
     good_for : one plain sentence
-    missing : why nothing of it is made here, "" where something is
+    missing : what nothing of it is made here without, "" where something is
     warning : what to mind, "" for nothing
     """
 
@@ -105,6 +106,7 @@ class Method:
     device: str = "cpu"
     minutes: str | None = None
     registered: tuple[str, ...] = ()
+    with_weights: tuple[str, ...] = ()
     rulers: tuple[str, ...] = ()
     discriminators: tuple[str, ...] = ()
     missing: str = ""
@@ -117,6 +119,11 @@ class Method:
     @property
     def runs_now(self) -> bool:
         return bool(self.registered or self.rulers or self.discriminators)
+
+    @property
+    def made_here(self) -> tuple[str, ...]:
+        """Every name here that has to do with it, those that need the user's weights too."""
+        return (*self.registered, *self.with_weights, *self.rulers, *self.discriminators)
 
     @property
     def paradigm(self) -> str:
@@ -347,8 +354,9 @@ METHODS = (
            needs_ng="few", needs_mask=True, device="gpu", missing="needs real NG with masks and training on a GPU"),
     Method(("RealNet", "SDAS"), 2024, "CVPR", "full-image-synthesis", "survey", "V",
            "A diffusion model of good parts, sampled with too much noise: anomalies with a dial, and no NG.",
-           needs_weights="a diffusion model trained on ImageNet", device="gpu",
-           minutes="48 h on 4 GPUs as published", missing="a smaller model without downloaded weights is to come",
+           needs_weights="a diffusion model trained on ImageNet", device="gpu", with_weights=("realnet-sdas",),
+           minutes="48 h on 4 GPUs as published",
+           missing="needs diffusion weights; SDAS-lite is its variant without",
            warning="The 2025 edition of the survey's list puts it under local synthesis."),
     Method(("EID-GAN",), 2022, "TII", "full-image-synthesis", "list", "L",
            "GAN augmentation for extreme imbalance.", needs_ng="many", device="gpu", missing=_NO_CODE),
@@ -378,6 +386,13 @@ METHODS = (
            "Defect types carried from one product to another.", needs_ng="many", device="gpu",
            missing="needs real NG of several products; named only"),
     # 8 Local synthesis
+    Method(("One-shot transplant",), None, "this product", "local-synthesis", "ours", "N",
+           "The defect of one real NG on other good parts, from faint to as strong as it was seen.", needs_ng="1",
+           needs_mask=True, minutes="none; 5 for the model that makes it softer", registered=("one-shot-diffusion",),
+           warning="Every picture has the look of that one NG: one defect, seen from many places."),
+    Method(("SDAS-lite",), None, "this product", "local-synthesis", "ours", "N",
+           "A calibrated axis from OK to NG, by a small diffusion model of good parts.", minutes="5",
+           registered=("sdas",), warning="It looks like a patch of coarse grain: an axis to measure on, no likeness."),
     Method(("MDGAN",), 2022, "Machines", "local-synthesis", "survey", "L",
            "Learns to redraw a defect inside a mask.", needs_ng="many", needs_mask=True, device="gpu",
            missing=_NO_CODE),
@@ -408,16 +423,17 @@ METHODS = (
            "One real NG drawn into good parts, without training.", needs_ng="1", needs_mask=True,
            needs_weights="AnyDoor (Stable Diffusion 2.1) and DINOv2 ViT-g", device="gpu",
            minutes="0.3 to 0.7 a picture on a GPU (estimate)",
-           missing="needs AnyDoor and DINOv2 weights and a GPU; a variant without weights is to come"),
+           with_weights=("tf-idg",),
+           missing="needs diffusion weights and a GPU; the one-shot transplant is its variant without"),
     Method(("DefectFill",), 2025, "CVPR", "single-stage", "survey", "W",
            "Fills a mask of any shape with the defect it was fine-tuned on.", needs_ng="few", needs_mask=True,
            needs_weights="Stable Diffusion 2 inpainting", device="gpu",
-           minutes="20 to 40 once for each kind of defect, on a GPU (estimate)",
+           minutes="20 to 40 once for each kind of defect, on a GPU (estimate)", with_weights=("defectfill",),
            missing="needs Stable Diffusion 2 inpainting weights and a GPU"),
     Method(("AnoGen",), 2024, "ECCV", "single-stage", "survey", "W",
            "Three real NG become one word, drawn into boxes.", needs_ng="few",
            needs_weights="latent diffusion text2img-large", device="gpu",
-           minutes="10 to 20 once for each kind of defect, on a GPU (estimate)",
+           minutes="10 to 20 once for each kind of defect, on a GPU (estimate)", with_weights=("anogen",),
            missing="needs latent diffusion text2img-large weights and a GPU",
            warning="Its label is the box, good surface included. The 2025 edition of the list: local synthesis."),
     Method(("CUT",), 2024, "arXiv", "single-stage", "survey", "W",
@@ -457,21 +473,22 @@ METHODS = (
     Method(("AnomalyDiffusion",), 2024, "AAAI", "multi-stage", "survey", "W",
            "Looks and place of a defect learned apart, new masks included.", needs_ng="few", needs_mask=True,
            needs_weights="latent diffusion text2img-large", device="gpu",
-           minutes="30 to 60 once, on a GPU (estimate)",
+           minutes="30 to 60 once, on a GPU (estimate)", with_weights=("anomalydiffusion",),
            missing="needs latent diffusion text2img-large weights and a GPU"),
     Method(("DualAnoDiff",), 2024, "arXiv; CVPR 2025", "multi-stage", "survey", "W",
            "Whole part and defect drawn together by two branches.", needs_ng="few", needs_mask=True,
-           needs_weights="Stable Diffusion 1.5 and U2-Net", device="gpu",
-           missing="needs Stable Diffusion 1.5 and U2-Net weights and a GPU",
+           needs_weights="Stable Diffusion 1.5 and U2-Net", device="gpu", with_weights=("dualanodiff",),
+           missing="needs Stable Diffusion 1.5 weights and a GPU",
            warning="It invents the whole part: check first that its good parts pass as good."),
     Method(("SeaS",), 2025, "ICCV", "multi-stage", "survey", "W",
            "One model a product for good parts, NG parts and masks.", needs_ng="few", needs_mask=True,
-           needs_weights="Stable Diffusion 1.4", device="gpu", missing="needs Stable Diffusion 1.4 weights and a GPU",
+           needs_weights="Stable Diffusion 1.4", device="gpu", with_weights=("seas",),
+           missing="needs Stable Diffusion 1.4 weights and a GPU",
            warning="The 2025 edition of the survey's list: single-stage."),
     Method(("AdaBLDM",), 2024, "arXiv", "multi-stage", "survey", "W",
            "A defect drawn into a mask, the picture's sharpness kept.", needs_ng="few", needs_mask=True,
            needs_prompt=True, needs_weights="Stable Diffusion 1.5 and ControlNet", device="gpu",
-           minutes="0.3 to 0.7 a picture for its last stage alone, on a GPU (estimate)",
+           minutes="0.3 to 0.7 a picture for its last stage alone, on a GPU (estimate)", with_weights=("adabldm",),
            missing="needs Stable Diffusion 1.5 and ControlNet weights and a GPU",
            warning="The survey cites another arXiv number than the repository."),
     Method(("DefectDiffu",), 2024, "ECCV", "multi-stage", "survey", "L",
@@ -530,4 +547,4 @@ def of_subcategory(key: str) -> tuple[Method, ...]:
 
 def method_of(name: str) -> Method | None:
     """The row that makes a registered name, in image or in feature space; None for a name of no row."""
-    return next((m for m in METHODS if name in (*m.registered, *m.rulers, *m.discriminators)), None)
+    return next((m for m in METHODS if name in m.made_here), None)

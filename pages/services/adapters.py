@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 
     from ias_core.synthesis.pretrained.adapter import Adapter
 
+STEPS = {  # as published, or as the project's notes on the method have it
+    "adabldm": 3000,
+    "anogen": 3000,
+    "anomalydiffusion": 3000,
+    "defectfill": 2000,
+    "dualanodiff": 5000,
+    "seas": 800,
+}
 MOST_OK = 60  # good parts that a training sees, the number that SeaS gives its
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from pages.services.artifacts import SynthesisResult
 from pages.services.contact_sheet import caption, sheet
+from pages.services.quality import kept
 
 SCHEMA = "ng0-synthetic/1"
 MANIFEST = "manifest.json"
@@ -46,14 +47,14 @@ def of_result(result: SynthesisResult) -> tuple[list[MethodSet], dict[str, Any]]
     for method, scored in result.sets.items():
         facts = result.meta["methods"][method]
         rows = rows_of(facts)
-        kept = [i for i, row in enumerate(rows) if not row.get("rejected_because")]
-        stems = [scored.ids[i] for i in kept]
+        counting = np.flatnonzero(kept(facts)).tolist()
+        stems = [scored.ids[i] for i in counting]
         sets.append(
             MethodSet(
                 method,
                 [result.picture(stem) for stem in stems],
                 [result.mask(stem) for stem in stems],
-                [rows[i] | {"score": float(scored.image_scores[i])} for i in kept],
+                [rows[i] | {"score": float(scored.image_scores[i])} for i in counting],
                 {"n_made": len(rows), "seconds": result.meta["seconds"].get(method)},
             )
         )

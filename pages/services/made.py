@@ -27,17 +27,27 @@ def method_names(given: Iterable[str] = ()) -> tuple[str, ...]:
     return tuple(name for name in synthesizers if set(synthesizers[name].needs) <= set(given))
 
 
+def lacking(config: SynthesisConfig) -> dict[str, str]:
+    """Method -> what it still needs with these settings; only those that lack something, sorted."""
+    from ias_core.synthesis.base import NEEDS
+
+    pretrained = config.pretrained
+    have = {"sources": config.sources, "model": config.one_shot.model, "backend": pretrained.weights}
+    found = {}
+    for name in method_names(NEEDS):
+        has = have | {"adapter": name in pretrained.adapters}
+        missing = [NEEDS[need] for need in method_class(name).needs if not has[need]]
+        if missing:
+            found[name] = f"needs {' and '.join(missing)}"
+    return found
+
+
 def usable_methods(config: SynthesisConfig) -> tuple[str, ...]:
     """The methods whose needs these settings meet, sorted."""
-    given = {
-        "sources": config.sources,
-        "model": config.one_shot.model,
-        "backend": config.pretrained.weights,
-    }
-    known = method_names([*(need for need, what in given.items() if what), "adapter"])
-    return tuple(
-        name for name in known if "adapter" not in method_class(name).needs or name in config.pretrained.adapters
-    )
+    from ias_core.synthesis.base import NEEDS
+
+    missing = lacking(config)
+    return tuple(name for name in method_names(NEEDS) if name not in missing)
 
 
 def texture_source(folder: str) -> TextureSource | None:

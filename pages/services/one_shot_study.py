@@ -20,6 +20,7 @@ from pages.services.detection import FeatureSource
 from pages.services.kit import kit_of_sources
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.made import MOST_PARENTS, make
+from pages.services.picture_scores import features_of
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress
 from pages.services.settings import RunConfig, to_dict
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 METHOD = "one-shot-diffusion"
 HOW_MANY = 10  # different NG for each memory bank
-_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,12 +116,7 @@ def _made(
         except IasError as error:
             left_out[record.name] = str(error)
             continue
-        scores = np.concatenate(
-            [
-                scorer(source.of_pictures(list(made.images[a : a + _BATCH]))).image_scores
-                for a in range(0, len(made.images), _BATCH)
-            ]
-        )
+        scores = scorer(features_of(list(made.images), source)).image_scores
         found.append(OneShot(record.name, record.sha256, record.group, scores, int(ng.mask.sum())))
     return found, left_out
 

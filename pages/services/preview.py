@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from pages.services.foreground import part_masks
+from pages.services.kit import Kit, kit_of
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.made import facts_of, make, texture_source
 from pages.services.pictures import read_at_size
-from pages.services.settings import SynthesisConfig
+from pages.services.settings import RunConfig, SynthesisConfig
 from pages.services.workspace import Workspace
 
 N_DONORS = 4
+ONE_SHOT = "one-shot-diffusion"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,7 @@ def preview(
     seed: int,
     textures: str = "",
     foregrounds: np.ndarray | None = None,
+    kit: Kit | None = None,
 ) -> Preview:
     """The method's first picture on the first record; the other records are its donors.
 
@@ -57,6 +61,8 @@ def preview(
     textures : str
         Folder, or empty.
     foregrounds : ndarray of shape (n, side, side), optional
+    kit : Kit, optional
+        What the method takes beyond good parts.
 
     Raises
     ------
@@ -69,6 +75,57 @@ def preview(
         severity={} if severity is None else {method: severity},
         size_px={} if size_px is None else {method: size_px},
     )
-    made = make(method, pictures, dials, count=1, seed=seed, foregrounds=foregrounds, textures=texture_source(textures))
+    made = make(
+        method,
+        pictures,
+        dials,
+        count=1,
+        seed=seed,
+        foregrounds=foregrounds,
+        textures=texture_source(textures),
+        kit=kit,
+    )
     facts = {key: value[0] for key, value in facts_of(made, pictures).items()}
     return Preview(pictures[made.parents[0]], made.images[0], made.masks[0], facts)
+
+
+def ladder(
+    ws: Workspace, records: Sequence[ImageRecord], config: RunConfig, *, seed: int
+) -> list[tuple[np.ndarray, str]]:
+    """One defect of a real NG on one good part: the part, four amplitudes, and at the full one up to two softnesses.
+
+    Parameters
+    ----------
+    records : sequence of ImageRecord
+        Good parts; the first that has a place for it is used.
+
+    Returns
+    -------
+    list of (picture (s, s, 3) float32, caption)
+
+    Raises
+    ------
+    IasError
+        No NG is chosen, or no good part has a place for its defect.
+    """
+    from ias_core.synthesis.base import build
+    from ias_core.synthesis.one_shot.ladder import ladder as drawn
+
+    amplitudes = (0.25, 0.5, 0.75, 1.0)
+    pictures = np.stack([read_at_size(record, config.detector.input_size) for record in records])
+    method = build(ONE_SHOT, kit_of(ws, config, (ONE_SHOT,)).given(ONE_SHOT))
+    soft = (20.0, 80.0) if config.synthesis.one_shot.model else ()
+    steps, parent = drawn(
+        method,
+        pictures,
+        seed=seed,
+        severities=amplitudes,
+        softnesses=(0.0, *soft),
+        size_px=config.synthesis.size_px.get(ONE_SHOT),
+        foregrounds=part_masks(ws, config.synthesis.foreground, pictures),
+    )
+    shown = [(pictures[parent], "the good part")]
+    shown += [(picture, f"amplitude {a:g}") for picture, a in zip(steps[0], amplitudes, strict=True)]
+    return shown + [
+        (row[-1], f"amplitude 1, softness {sigma:g} grey levels") for row, sigma in zip(steps[1:], soft, strict=True)
+    ]

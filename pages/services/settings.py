@@ -123,7 +123,7 @@ class SynthesisConfig:
 
     def __post_init__(self) -> None:
         _check(1 <= self.count <= 500, "count", "in 1..500", self.count)
-        sets = (*self.methods, MIXTURE) if self.mixture else self.methods
+        sets = (*self.methods, *((MIXTURE,) if self.mixture else ()), *self.imported)
         _check(self.primary in sets, "primary", f"one of methods {sets}", self.primary)
         _check(
             MIXTURE not in self.methods, "methods", f"no {MIXTURE!r} among them: it is told by its shares", self.methods

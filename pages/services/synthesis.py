@@ -24,13 +24,17 @@ from pages.services.artifacts import (
 from pages.services.control import control_facts
 from pages.services.detection import FeatureSource, current_detector
 from pages.services.foreground import part_masks
+from pages.services.foreign_answers import imported
+from pages.services.foreign_scores import Bench, score_foreign
 from pages.services.kit import Kit, kit_of
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.made import MOST_PARENTS, facts_of, make, texture_source
+from pages.services.picture_scores import features_of, median_shift, write_pictures
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
 from pages.services.quality import Inspector, judged, picture_id
 from pages.services.ruler import lay_rulers
+from pages.services.thresholds import evidence_of
 from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -39,8 +43,6 @@ if TYPE_CHECKING:
     from ias_core.patchcore.scoring import PatchScores, Scorer
     from ias_core.synthesis.base import SyntheticDefects
     from ias_core.synthesis.texture_source import TextureSource
-
-_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +68,7 @@ class Setup:
 
     def scored(self, pictures: Sequence[np.ndarray]) -> PatchScores:
         """Scores of pictures (s, s, 3) as the line would have them."""
-        return self.scorer(_features(pictures, self.source))
+        return self.scorer(features_of(pictures, self.source))
 
 
 def synthesis_digest(detector: str, config: settings.RunConfig) -> str:
@@ -114,14 +116,14 @@ def synthesize(
         scorer = Scorer(bank, source.device, num_neighbors=config.detector.num_neighbors)
     pictures = np.stack([read_at_size(record, source.input_size) for record in parents])
     with clock("features of the parents"):
-        features = _features(list(pictures), source)
+        features = features_of(list(pictures), source)
         of_parents = scorer(features)
         d0 = of_parents.patch_scores
     inspect = Inspector(
         pictures,
         [record.group for record in parents],
         d0,
-        score=lambda dithered: scorer(_features(list(dithered), source)).patch_scores,
+        score=lambda dithered: scorer(features_of(list(dithered), source)).patch_scores,
         reach=pooling_reach(source.backbone),
         seed=config.seed,
     )
@@ -164,6 +166,25 @@ def synthesize(
                 facts[name]["quality"] = inspect(made, sets[name].patch_scores)
             stems = sets[name].ids
             facts[name] |= judged(facts[name], config.synthesis.filters, stems, config.synthesis.rejected)
+    bench = Bench(
+        source=source,
+        scorer=scorer,
+        ok=evidence_of(detector, None).ok,
+        unit=float(np.median(d0)),
+        seed=config.seed,
+        filters=config.synthesis.filters,
+        rejected=config.synthesis.rejected,
+        folder=folder,
+    )
+    for name, imported_digest in config.synthesis.imported.items():
+        progress("imported", 0, 1, f"scoring {name}")
+        try:
+            with clock(name):
+                sets[name], facts[name], _ = score_foreign(ws, name, imported(ws, imported_digest), bench)
+        except IasError as error:  # files that were moved or changed
+            if name == config.synthesis.primary:
+                raise
+            failed[name] = str(error)
     progress("ruler", 0, 1, "shifting features beside the memory bank")
     with clock("ruler"):
         shifts, projection, ruler = lay_rulers(pictures, features, d0, bank, source, config.seed)
@@ -195,12 +216,6 @@ def _drawn_by(config: settings.RunConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*synthesis.methods, *synthesis.mixture, *graded)))
 
 
-def _features(pictures: Sequence[np.ndarray], source: FeatureSource) -> torch.Tensor:
-    import torch
-
-    return torch.cat([source.of_pictures(list(pictures[a : a + _BATCH])) for a in range(0, len(pictures), _BATCH)])
-
-
 def _one_method(
     name: str, count: int, setup: Setup, config: settings.RunConfig, folder: Path
 ) -> tuple[ScoredSet, dict[str, Any], SyntheticDefects]:
@@ -214,36 +229,16 @@ def _one_method(
         textures=setup.textures,
         kit=setup.kit,
     )
-    features = _features(list(made.images), setup.source)
+    features = features_of(list(made.images), setup.source)
     scores = setup.scorer(features)
     stems = tuple(f"{name}-{i:03d}" for i in range(len(made.images)))
-    _write_pictures(made, stems, folder)
+    write_pictures(made, stems, folder)
     parent_of = [setup.parents[int(p)] for p in made.parents]
     facts = {
         "parents": [record.sha256 for record in parent_of],
         "parent_names": [record.name for record in parent_of],
         **facts_of(made, setup.pictures),
         "picture_ids": [picture_id(image) for image in made.images],
-        "shift_in_R": _median_shift(features, setup.features, made, float(np.median(setup.d0))),
+        "shift_in_R": median_shift(features, setup.features, made, float(np.median(setup.d0))),
     }
     return ScoredSet(stems, stems, scores.image_scores, scores.patch_scores), facts, made
-
-
-def _write_pictures(made: SyntheticDefects, stems: tuple[str, ...], folder: Path) -> None:
-    from PIL import Image
-
-    for image, mask, stem in zip(made.images, made.masks, stems, strict=True):
-        Image.fromarray(np.round(image * 255).astype(np.uint8), "RGB").save(folder / f"{stem}.png")
-        Image.fromarray(mask).save(folder / f"{stem}_mask.png")
-
-
-def _median_shift(
-    features: torch.Tensor, parent_features: torch.Tensor, made: SyntheticDefects, scale: float
-) -> float | None:
-    """Median feature shift inside the masks, in units of R: ties pictures to the ruler."""
-    import torch
-
-    moved = torch.linalg.norm(features - parent_features[torch.as_tensor(made.parents)], dim=3)  # (n, gh, gw)
-    masks = torch.as_tensor(made.masks, dtype=torch.float32)[:, None]
-    inside = torch.nn.functional.adaptive_max_pool2d(masks, moved.shape[1:])[:, 0].to(moved.device) > 0
-    return round(float(moved[inside].median()) / scale, 3) if scale > 0 else None

@@ -6,6 +6,7 @@ function here is keyed by content digests; what must not be hashed has an unders
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,23 @@ from pages.services.artifacts import (
     DetectorResult,
     SynthesisResult,
     current_digest,
+    digest_of,
     load_result,
 )
 from pages.services.contact_sheet import caption, with_rim
 from pages.services.decision import current_decision
 from pages.services.foreground import part_masks_of
+from pages.services.kit import kit_of
 from pages.services.ledger import ImageRecord
 from pages.services.measured_ng import MeasuredNg, measured_ng
 from pages.services.opinion import Judgements, judgements, stored
 from pages.services.pictures import read_at_size
+from pages.services.preview import ladder as ladder_of
 from pages.services.preview import preview as preview_of
+from pages.services.settings import RunConfig, to_dict
 from pages.services.thresholds import ThresholdTable, evidence_of, threshold_table
 from pages.services.trust import Trust, trust_of
+from pages.services.weights import release
 from pages.services.workspace import Workspace, default_root
 from pages.ui.charts import anomaly_overlay
 
@@ -182,15 +188,17 @@ def thumbnail(record: ImageRecord, size: int = 160) -> bytes:
 
 @st.cache_data(max_entries=200, show_spinner="Drawing the defect...")
 def _preview(
-    root: str, shas: tuple[str, ...], method: str, dials: str, textures: str, foreground: str, _records: Any
+    root: str, shas: tuple[str, ...], method: str, dials: str, given: str, _records: Any, _config: RunConfig
 ) -> tuple[tuple[bytes, str], ...]:
-    asked = json.loads(dials)
+    ws, asked, synthesis = _workspace(root), json.loads(dials), _config.synthesis
     made = preview_of(
         _records,
         method,
         **asked,
-        textures=textures,
-        foregrounds=part_masks_of(_workspace(root), foreground, _records, asked["side"]),
+        side=_config.detector.input_size,
+        textures=synthesis.textures,
+        foregrounds=part_masks_of(ws, synthesis.foreground, _records, _config.detector.input_size),
+        kit=kit_of(ws, _config, (method,)),
     )
     facts = made.facts
     pictures = (
@@ -205,18 +213,35 @@ def preview(
     ws: Workspace,
     records: tuple[ImageRecord, ...],
     method: str,
+    config: RunConfig,
     *,
-    side: int,
     severity: float | None,
     size_px: float | None,
     seed: int,
-    textures: str,
-    foreground: str,
 ) -> list[tuple[bytes, str]]:
     """A good part, the same with a defect, and with the rim of its mask; PNG and caption. Errors are not kept."""
-    dials = json.dumps({"side": side, "severity": severity, "size_px": size_px, "seed": seed})
+    dials = json.dumps({"severity": severity, "size_px": size_px, "seed": seed})
     shas = tuple(record.sha256 for record in records)
-    return list(_preview(str(ws.root), shas, method, dials, textures, foreground, records))
+    return list(_preview(str(ws.root), shas, method, dials, _given(config), records, config))
+
+
+def _given(config: RunConfig) -> str:
+    """Digest of whatever a drawn defect depends on beside method, dials and seed."""
+    synthesis = config.synthesis
+    of_methods = [to_dict(synthesis.one_shot), to_dict(synthesis.pretrained), synthesis.sources]
+    return digest_of(config.detector.input_size, synthesis.textures, synthesis.foreground, *of_methods)
+
+
+@st.cache_data(max_entries=50, show_spinner="Drawing the ladder...")
+def _ladder(root: str, shas: tuple[str, ...], given: str, seed: int, _records: Any, _config: RunConfig) -> Any:
+    steps = ladder_of(_workspace(root), _records, _config, seed=seed)
+    return tuple((_png(np.round(picture * 255).astype(np.uint8)), caption) for picture, caption in steps)
+
+
+def ladder(ws: Workspace, records: tuple[ImageRecord, ...], config: RunConfig, *, seed: int) -> list[tuple[bytes, str]]:
+    """The one-shot transplant on one good part, from faint to as strong as it was seen, then softer."""
+    shas = tuple(record.sha256 for record in records)
+    return list(_ladder(str(ws.root), shas, _given(config), seed, records, config))
 
 
 @st.cache_data(max_entries=1000, show_spinner=False)
@@ -248,3 +273,21 @@ def overlay(
     ``image_id`` and ``scored_by`` identify picture and scores; ``picture`` is called only when it must be drawn.
     """
     return _overlay(image_id, scored_by, size, scale[0], scale[1], opacity, picture, patch_scores)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the weights...", on_release=release)
+def _backend(digest: str, plan: str, _load: Callable[[], Any]) -> Any:
+    return _load()
+
+
+def backend(digest: str, plan: str, load: Callable[[], Any]) -> Any:
+    """Diffusion weights in this process, shared by all sessions; others push them out, and their memory is freed.
+
+    ``digest`` and ``plan`` as the weights service gives them: what they are, and how they lie in memory.
+    """
+    return _backend(digest, plan, load)
+
+
+def free_backends() -> None:
+    """Give the memory of weights in this process back, as before a job that needs it."""
+    _backend.clear()

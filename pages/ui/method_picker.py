@@ -1,6 +1,6 @@
 """Which methods make the synthetic NG: the field's paradigms and subcategories, with what runs now to be ticked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -26,7 +26,13 @@ _PLACED_BY = {"survey": "survey", "list": "us; named by the survey's list", "our
 
 
 def pick(
-    chosen: tuple[str, ...], primary: str, *, save: Save, graded: str = "", also_primary: tuple[str, ...] = ()
+    chosen: tuple[str, ...],
+    primary: str,
+    *,
+    save: Save,
+    graded: str = "",
+    also_primary: tuple[str, ...] = (),
+    lacking: Mapping[str, str] | None = None,
 ) -> None:
     """Tick methods, and name the one that thresholds use.
 
@@ -42,7 +48,10 @@ def pick(
         Made anyway and not to be ticked; "" for none.
     also_primary : tuple of str
         Other sets that may be primary, such as the mixture.
+    lacking : mapping of str to str, optional
+        Name -> what it needs before it can be ticked.
     """
+    lacking = lacking or {}
     left, right = st.columns([5, 2], vertical_alignment="bottom")
     left.markdown(f"**{len(chosen)} chosen:** {', '.join(words.method(name) for name in chosen)}")
     state.set_widget(f"{_KEY}primary", primary)
@@ -69,7 +78,7 @@ def pick(
     for one in SUBCATEGORIES:
         if one.paradigm == paradigm:
             with st.container(border=True):
-                _subcategory(one, chosen, primary, save, graded)
+                _subcategory(one, chosen, primary, save, graded, lacking)
 
 
 def _with_count(paradigm: str) -> str:
@@ -77,32 +86,36 @@ def _with_count(paradigm: str) -> str:
     return f"{paradigm} ({n} run here)" if n else f"{paradigm} (none runs here yet)"
 
 
-def _subcategory(one: Subcategory, chosen: tuple[str, ...], primary: str, save: Save, graded: str) -> None:
+def _subcategory(
+    one: Subcategory, chosen: tuple[str, ...], primary: str, save: Save, graded: str, lacking: Mapping[str, str]
+) -> None:
     st.markdown(f"**{one.name}.** {one.good_for}")
     facts = {"In": one.inputs, "Out": one.output, "Cost": one.cost, "Control": one.control, "Trade-off": one.trade_off}
     st.caption(" · ".join(f"{what}: {how}" for what, how in facts.items()), help=one.note or None)
     methods = of_subcategory(one.key)
-    names = [name for method in methods for name in method.registered]
+    names = [name for method in methods for name in (*method.registered, *method.with_weights)]
     rows = -(-len(names) // _COLUMNS)
     for column, place in enumerate(st.columns(_COLUMNS) if names else ()):
         with place.container(gap=None):
             for name in names[column * rows : (column + 1) * rows]:
-                _tick(name, chosen, primary, save, graded)
+                _tick(name, chosen, primary, save, graded, lacking.get(name, ""))
     others = not_to_tick(methods)
     if others:
         st.caption("  \n".join(others))  # two blanks: a line each, set closely
 
 
-def _tick(name: str, chosen: tuple[str, ...], primary: str, save: Save, graded: str) -> None:
+def _tick(name: str, chosen: tuple[str, ...], primary: str, save: Save, graded: str, lacks: str) -> None:
     key, says = f"{_KEY}{name}", words.METHOD_HELP.get(name, "")
     if name == graded:
         says = f"Made with every run: {says}"
+    if lacks:
+        says = f"{words.capital(lacks)}. {says}"
     state.set_widget(key, name in chosen or name == graded)
     st.checkbox(
-        f"**{words.method(name)}** :gray[{says.partition(':')[0]}]",
+        f"**{words.method(name)}** :gray[{lacks or says.partition(':')[0]}]",
         key=key,
         help=says or None,
-        disabled=name == graded or chosen == (name,),
+        disabled=name == graded or chosen == (name,) or bool(lacks and name not in chosen),
         on_change=lambda: save(*ticked(chosen, primary, name, state.widget_value(key))),
     )
 
@@ -128,7 +141,7 @@ def not_to_tick(methods: Sequence[Method]) -> list[str]:
     for method in methods:
         uses = [what for what, by in (("ruler", method.rulers), ("second opinion", method.discriminators)) if by]
         reason = f"in feature space, without pictures: {' and '.join(uses)}" if uses else method.missing
-        if not reason:
+        if not reason or method.with_weights:  # such methods have boxes of their own
             continue
         if method.needs_ng in ("1", "few", "many") and "real NG" not in reason:
             reason += f"; needs {method.needs_ng} real NG"
@@ -160,7 +173,7 @@ def table() -> None:
 
 
 def _row(method: Method) -> dict[str, object]:
-    made = (*method.registered, *method.rulers, *method.discriminators)
+    made = method.made_here
     return {
         "method": method.name,
         "year": method.year,

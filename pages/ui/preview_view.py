@@ -62,12 +62,10 @@ def show(ws: Workspace, config: RunConfig, methods: tuple[str, ...]) -> RunConfi
             ws,
             donors,
             method,
-            side=side,
+            config,
             severity=severity,
             size_px=size_px,
             seed=draw,
-            textures=synthesis.textures,
-            foreground=synthesis.foreground,
         )
     )
     with right:

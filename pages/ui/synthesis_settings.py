@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.services.made import method_names, texture_source
+from pages.services.made import lacking, texture_source, usable_methods
 from pages.services.preview import candidates
 from pages.services.settings import MIXTURE, RunConfig, SynthesisConfig
 from pages.services.steps import load_config, save_config
@@ -26,9 +26,10 @@ def show(ws: Workspace, config: RunConfig) -> None:
             synthesis.primary,
             save=lambda chosen, primary: _keep(ws, methods=chosen, primary=primary),
             graded=graded,
-            also_primary=(MIXTURE,) if synthesis.mixture else (),
+            also_primary=(*((MIXTURE,) if synthesis.mixture else ()), *synthesis.imported),
+            lacking=lacking(synthesis),
         )
-    usable = tuple(name for name in method_names() if name != graded)
+    usable = tuple(name for name in usable_methods(synthesis) if name != graded)
     with try_one:
         chosen = (*synthesis.methods, *(name for name in usable if name not in synthesis.methods))
         _keep_if_changed(ws, config, preview_view.show(ws, config, chosen))

@@ -13,7 +13,7 @@ from ias_core.synthesis.handcrafted.graded import FAINTEST, cloud, is_bright, pu
 from ias_core.synthesis.handcrafted.scratch import Scratch
 from ias_core.synthesis.handcrafted.stain import Stain
 from ias_core.synthesis.measures import equivalent_diameter_px, surrounding_noise
-from ias_core.synthesis.recipe import Scene
+from ias_core.synthesis.recipe import Draw, Scene, looked_at
 
 FAMILY = [Scratch, Dent, Stain, ForeignBody]
 SIDE = 128
@@ -271,3 +271,15 @@ def test_cloud_is_smooth_and_within_its_bounds():
     assert made.shape == (60, 40) and made.min() >= 0.4 and made.max() <= 1 and made.std() > 0.05
     assert np.abs(np.diff(made, axis=0)).max() < 0.25
     assert cloud((1, 2), 10, 0.4, np.random.default_rng(0)).shape == (1, 2)
+
+
+def test_what_a_recipe_wrote_and_did_not_change_is_no_defect_at_the_rim_of_what_it_wrote_either():
+    """A change in the middle of a larger written square: the closing must not reach the square's own edges."""
+    parent = np.full((32, 32, 3), 0.5, np.float32)
+    written, picture = np.zeros((32, 32), bool), parent.copy()
+    written[8:20, 8:20] = True
+    picture[10:18, 10:18] += 0.2
+    _, mask = looked_at(parent, Draw(picture, written, "none"), None, grey=False)
+    expected = np.zeros((32, 32), bool)
+    expected[10:18, 10:18] = True
+    assert np.array_equal(mask, expected)

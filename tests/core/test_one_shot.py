@@ -11,8 +11,8 @@ from scipy.ndimage import label
 import ias_core.synthesis.one_shot  # noqa: F401  registers the methods
 from ias_core.errors import IasError, SynthesisError
 from ias_core.synthesis.base import NgSource, build
+from ias_core.synthesis.control_set import control_pictures
 from ias_core.synthesis.measures import GREY_LEVEL, equivalent_diameter_px
-from ias_core.synthesis.one_shot.control import control_pictures
 from ias_core.synthesis.one_shot.ladder import ladder
 from ias_core.synthesis.one_shot.one_shot_diffusion import OneShotDiffusion
 from ias_core.synthesis.one_shot.piece import collage, cut, laid, varied

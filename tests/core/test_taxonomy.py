@@ -28,7 +28,7 @@ NAMES = {
     "multi-stage": "AnomalyDiffusion, DualAnoDiff, SeaS, AdaBLDM, DefectDiffu, GAA, TDAD, BeltDiff, Anomagic, "
     "Anodapter",
 }
-OWN = ("Graded spots", "Scratch", "Dent", "Stain", "Foreign body")
+OWN = ("Graded spots", "Scratch", "Dent", "Stain", "Foreign body", "One-shot transplant", "SDAS-lite")
 OF_THE_LIST = (
     "GAN-based defect synthesis in fabrics, Neural style transfer defects, Defect Transfer GAN, EID-GAN, ComGEN, "
     "Photovoltaic defect generator, BBox-guided diffusion, Glass-defect diffusion, Anodapter, "
@@ -98,17 +98,19 @@ def test_cost_and_control_are_the_words_of_table_9():
 
 @pytest.mark.parametrize("name", synthesizers.names())
 def test_every_method_made_here_belongs_to_one_row(name):
-    assert [name in method.registered for method in METHODS].count(True) == 1
-    assert name in taxonomy.method_of(name).registered
+    row = taxonomy.method_of(name)
+    assert [name in method.made_here for method in METHODS].count(True) == 1
+    assert (name in row.with_weights) == ("backend" in synthesizers[name].needs)
 
 
 def test_what_a_row_says_is_made_is_made():
-    for registry, field in (
-        (synthesizers, "registered"),
-        (feature_synthesizers, "rulers"),
-        (discriminators, "discriminators"),
+    for registry, fields in (
+        (synthesizers, ("registered", "with_weights")),
+        (feature_synthesizers, ("rulers",)),
+        (discriminators, ("discriminators",)),
     ):
-        assert sorted(name for method in METHODS for name in getattr(method, field)) == list(registry.names())
+        named = [name for method in METHODS for field in fields for name in getattr(method, field)]
+        assert sorted(named) == list(registry.names())
     assert taxonomy.method_of("no such method") is None
 
 

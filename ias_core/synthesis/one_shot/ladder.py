@@ -12,9 +12,8 @@ import numpy as np
 from ias_core.errors import SynthesisError
 from ias_core.synthesis.base import is_grey
 from ias_core.synthesis.made_textures import MadeTextures
-from ias_core.synthesis.one_shot.control import shown
 from ias_core.synthesis.one_shot.one_shot_diffusion import OneShotDiffusion
-from ias_core.synthesis.recipe import Scene, Void
+from ias_core.synthesis.recipe import Scene, Void, shown
 
 _TRIES = 20
 

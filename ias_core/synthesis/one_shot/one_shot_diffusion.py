@@ -51,6 +51,7 @@ class OneShotDiffusion(Recipe):
     name = "one-shot-diffusion"
     severities = (0.25, 1.0)
     needs = ("sources",)
+    has_control = True
 
     def __post_init__(self) -> None:
         for value, choices in ((self.place, PLACES), (self.turn, TURNS)):

@@ -49,6 +49,7 @@ class Sdas(Recipe):
     name = "sdas"
     severities = (2 / MOST_STRENGTH, 1.0)
     needs = ("model",)
+    has_control = True
 
     def __post_init__(self) -> None:
         check_range("sizes", self.size_min_px, self.size_max_px)

@@ -14,7 +14,6 @@ import numpy as np
 
 from ias_core.errors import SynthesisError, WeightsUnavailable
 from ias_core.synthesis.base import NEEDS, NgSource, is_grey
-from ias_core.synthesis.one_shot.control import shown
 from ias_core.synthesis.one_shot.piece import PLACES, changed, collage, cut, drawn, laid
 from ias_core.synthesis.one_shot.variation import TURNS
 from ias_core.synthesis.pretrained.adapter import Adapter
@@ -26,7 +25,7 @@ from ias_core.synthesis.pretrained.windows import (
     resized,
     resized_mask,
 )
-from ias_core.synthesis.recipe import Draw, Recipe, Scene
+from ias_core.synthesis.recipe import Draw, Recipe, Scene, shown
 
 if TYPE_CHECKING:
     import torch

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from ias_core.errors import SynthesisError
-from ias_core.synthesis.base import check_dials, check_request, is_grey
+from ias_core.synthesis.base import check_dials, check_request
 from ias_core.synthesis.made_textures import MadeTextures
-from ias_core.synthesis.recipe import Draw, Recipe, Scene, Void
+from ias_core.synthesis.recipe import Recipe, Scene, Void
 
 _TRIES = 20
 
@@ -28,7 +28,7 @@ def control_pictures(
     size_px: float | None = None,
     foregrounds: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the method draws at severity 0, before the exact mask would put the parent's pixels back.
+    """What the method makes of good parts where it should draw no defect, see ``Recipe.control``.
 
     Drawn from the seeds that ``method`` itself uses, so that control i lies where its defect i does, as long as no try
     of that one was too faint to be seen.
@@ -44,7 +44,7 @@ def control_pictures(
     Returns
     -------
     pictures : ndarray of shape (count, s, s, 3)
-        float32; see ``shown``.
+        float32.
     parents : ndarray of shape (count,)
         int, place of the OK image each was drawn on.
 
@@ -57,7 +57,7 @@ def control_pictures(
     """
     check_request(images, count)
     check_dials(images, None, size_px, foregrounds)
-    grey, textures = is_grey(images), MadeTextures()
+    textures = MadeTextures()
     pictures, parents = np.empty((count, *images.shape[1:]), np.float32), np.empty(count, int)
     for i, child in enumerate(np.random.SeedSequence(seed).spawn(count)):
         rng = np.random.default_rng(child)
@@ -65,34 +65,21 @@ def control_pictures(
             Scene(images, parent, None if foregrounds is None else foregrounds[parent], size_px, textures)
             for parent in ((i + k) % len(images) for k in range(len(images)))
         )
-        parents[i], pictures[i] = _first(method, scenes, rng, grey=grey)
+        parents[i], pictures[i] = _first(method, scenes, rng)
     return pictures, parents
 
 
-def _first(method: Recipe, scenes: Iterable[Scene], rng: np.random.Generator, *, grey: bool) -> tuple[int, np.ndarray]:
+def _first(method: Recipe, scenes: Iterable[Scene], rng: np.random.Generator) -> tuple[int, np.ndarray]:
     """Place of the first OK image that offers a place, and the picture drawn on it."""
     reason = ""
     for scene in scenes:
         for _ in range(_TRIES):
             rng.uniform(*method.severities)  # as the method does
             try:
-                return scene.parent, shown(method.draw(scene, 0.0, rng), scene, grey=grey)
+                return scene.parent, method.control(scene, rng)
             except Void as void:
                 reason = str(void)
     raise SynthesisError(
         f"{method.name}: no good part took a control picture ({reason}); change the size, or choose another method for "
         "this product"
     )
-
-
-def shown(draw: Draw, scene: Scene, *, grey: bool) -> np.ndarray:
-    """(s, s, 3) float32: the drawn picture as a file would hold it.
-
-    Where the method wrote and the pixel differs from the parent's at all: clipped and rounded to 8 bit. Elsewhere the
-    parent's pixel bit for bit, whether it lies on the grid of 8-bit values or not. ``grey``: of a grey camera.
-    """
-    drawn = draw.picture.mean(2, keepdims=True).repeat(3, 2) if grey else draw.picture
-    written = draw.written if scene.foreground is None else draw.written & scene.foreground
-    new = written[..., None] & (drawn != scene.picture)
-    rounded = np.rint(np.clip(drawn, 0, 1) * 255).astype(np.float32) / np.float32(255)
-    return np.where(new, rounded, scene.picture)
