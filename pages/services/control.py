@@ -21,7 +21,7 @@ COUNT = 20
 def control_facts(name: str, setup: Setup, config: RunConfig) -> dict[str, Any]:
     """JSON-ready "control" and, where the method must not count, "blocked": why; empty for methods without one."""
     from ias_core.synthesis.base import build
-    from ias_core.synthesis.one_shot.control import control_pictures
+    from ias_core.synthesis.control_set import control_pictures
     from pages.services.made import method_class
 
     if name == "mixture" or not method_class(name).has_control:
