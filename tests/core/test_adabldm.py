@@ -151,35 +151,36 @@ def test_phases_end_at_their_shares_of_the_steps():
 
 
 def test_the_last_phase_puts_the_good_part_s_pixels_around_the_defect(net, backend):
-    """With a latent that is its own estimate, one step of it is decode, composite, encode."""
-    where = part_window()
+    """By hand over two steps: estimate, decode, composite, encode; noised to the second time, and at the end not."""
+    where, scheduler = part_window(), ddim(backend, 2)
+    canvas, inside = to_pixels(where.canvas, SIDE, backend), torch.from_numpy(where.target).float()
+    hint = trimap_control.hint_of(where.target, where.part, net, backend)
+    generator, text = torch.Generator().manual_seed(4), embed(["a nut with a hole"], backend)
+    latent, first, _ = (torch.randn(1, 4, 16, 16, generator=generator) for _ in range(3))
     with torch.no_grad():
-        canvas = to_pixels(where.canvas, SIDE, backend)
         clean = encode(canvas, backend)
-        scheduler = ddim(backend, 1)
-        generator = torch.Generator().manual_seed(4)
-        latent = torch.randn(clean.shape, generator=generator)
-        hint = trimap_control.hint_of(where.target, where.part, net, backend)
-        said = trimap_control.controlled(
-            backend, net, latent, scheduler.timesteps[0], embed(["a nut with a hole"], backend), hint
-        )
-        estimate = scheduler.step(said, scheduler.timesteps[0], latent).pred_original_sample
-        inside = torch.from_numpy(where.target).float()
-        wanted = encode(inside * decode(estimate, backend) + (1 - inside) * canvas, backend)
-        cells = trimap_control.dilated(latent_mask(where.target, SIDE, backend))
+        for time in scheduler.timesteps:
+            left = scheduler.alphas_cumprod[time]
+            said = trimap_control.controlled(backend, net, latent, time, text, hint)
+            estimate = (latent - (1 - left).sqrt() * said) / left.sqrt()
+            latent = encode(inside * decode(estimate, backend) + (1 - inside) * canvas, backend)
+            if time == scheduler.timesteps[0]:
+                left = scheduler.alphas_cumprod[scheduler.timesteps[1]]
+                latent = left.sqrt() * latent + (1 - left).sqrt() * first
         got = trimap_control.painted(
             net,
             where,
             where.target,
             "a nut with a hole",
             backend,
-            steps=1,
+            steps=2,
             guidance=1.0,
             free_until=0.0,
             blend_until=0.0,
             generator=torch.Generator().manual_seed(4),
         )
-    torch.testing.assert_close(got, cells * wanted + (1 - cells) * clean, rtol=1e-3, atol=1e-3)
+    cells = trimap_control.dilated(latent_mask(where.target, SIDE, backend))
+    torch.testing.assert_close(got, cells * latent + (1 - cells) * clean, rtol=1e-3, atol=1e-3)
 
 
 def test_cells_are_dilated_by_two_on_every_side():

@@ -210,7 +210,11 @@ def test_the_spatial_encoder_tells_places_apart_and_starts_from_its_generator():
 
 def test_training_changes_nothing_of_the_weights_and_follows_from_its_seed(backend, adapter):
     before, state = known_by(backend), torch.random.get_rng_state()
-    again = AnomalyDiffusion.fit(backend, ng_sources(), pictures(2, SIDE_PX), seed=0, steps=4, watch=on)
+    seen = []
+    again = AnomalyDiffusion.fit(
+        backend, ng_sources(), pictures(2, SIDE_PX), seed=0, steps=4, watch=lambda *told: seen.append(told[:2]) or True
+    )
+    assert seen == [(i, 4) for i in (1, 2, 3, 4)]  # counted through both stages
     assert known_by(backend) == before and torch.equal(state, torch.random.get_rng_state())
     assert again.digest == adapter.digest
     start = inversion.LearnedWords(backend, 4, "anomaly").rows
@@ -233,14 +237,6 @@ def test_a_stopped_training_keeps_what_it_has_but_no_mask_generator(backend):
         method(pictures(1, SIDE_PX), count=1, seed=0)
 
 
-def test_the_watch_counts_through_both_stages(backend):
-    seen = []
-    AnomalyDiffusion.fit(
-        backend, ng_sources(), pictures(2, SIDE_PX), seed=0, steps=4, watch=lambda *told: seen.append(told[:2]) or True
-    )
-    assert seen == [(i, 4) for i in (1, 2, 3, 4)]
-
-
 def test_defects_below_a_cell_and_single_ng_are_refused(backend):
     mask = np.zeros((64, 64), bool)
     mask[30:37, 30:34] = True
@@ -253,10 +249,9 @@ def test_defects_below_a_cell_and_single_ng_are_refused(backend):
 
 
 def test_views_show_the_whole_defect_at_many_places():
-    source = ng_sources(1)[0]
-    rng = np.random.default_rng(0)
-    seen = views.views([NgSource("ng", np.tile(source.image, (4, 4, 1)), np.pad(source.mask, (64, 128)))], side_px=48,
-                       cell_px=2, rng=rng, per_ng=12)  # fmt: skip
+    small = ng_sources(1)[0]
+    large = NgSource("ng", np.tile(small.image, (4, 4, 1)), np.pad(small.mask, (64, 128)))
+    seen = views.views([large], side_px=48, cell_px=2, rng=np.random.default_rng(0), per_ng=12)
     areas = seen.masks.sum((1, 2))
     assert seen.pictures.shape == (12, 48, 48, 3) and areas.min() > 0.6 * areas.max() and seen.parts.all()
     middles = np.array([np.argwhere(mask).mean(0) for mask in seen.masks])

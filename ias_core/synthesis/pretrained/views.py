@@ -44,7 +44,9 @@ def views(
     parts: Sequence[np.ndarray] | None = None,
     per_ng: int = PER_NG,
 ) -> Views:
-    """``per_ng`` windows on each NG: the one around its defect, then that one moved, the defect always whole in it.
+    """Up to ``per_ng`` windows on each NG: the one around its defect, then that one moved, the defect whole in it.
+
+    Fewer where the picture leaves them no other places.
 
     Parameters
     ----------
@@ -64,7 +66,8 @@ def views(
             raise SynthesisError(f"{source.name}: its mask is empty: draw one around the defect")
         part = np.ones_like(source.mask) if parts is None else parts[i] | source.mask
         centred = box_around(source.mask, side_px=side_px, cell_px=cell_px)
-        for box in (centred, *(moved(centred, source.mask, rng) for _ in range(per_ng - 1))):
+        others = [moved(centred, source.mask, rng) for _ in range(per_ng - 1)]
+        for box in dict.fromkeys([centred, *others]):
             mask = resized_mask(box.of(source.mask), side_px)
             check_cells(mask, cell_px, source.name)
             pictures.append(resized(box.of(source.image), side_px))
