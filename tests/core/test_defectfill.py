@@ -16,6 +16,7 @@ from ias_core.synthesis.pretrained.adapter import Adapter
 from ias_core.synthesis.pretrained.attention_maps import cross_attention_maps, in_decoder, token_map, token_places
 from ias_core.synthesis.pretrained.finetune import finetune, noised
 from ias_core.synthesis.pretrained.latents import embed, encode, latent_mask
+from ias_core.synthesis.pretrained.methods import defectfill
 from ias_core.synthesis.pretrained.methods.defectfill import DefectFill
 from ias_core.synthesis.pretrained.windows import Window, opacity_of
 from tests.core.small import pictures
@@ -402,7 +403,8 @@ def test_candidates_are_dropped_when_nothing_shows_and_never_picked_for_showing_
     assert change == pytest.approx(levels[taken], abs=0.01) and next(made) == taken + 1
 
 
-def test_half_precision_trains_and_draws(backend):
+def test_half_precision_trains_and_draws(backend, monkeypatch):
+    monkeypatch.setattr(defectfill, "BATCH", 1)
     networks = {name: copy.deepcopy(getattr(backend, name)).to(torch.bfloat16) for name in NETWORKS}
     half = replace(backend, dtype=torch.bfloat16, **networks)
     fitted = DefectFill.fit(half, ng_sources(), OK, seed=0, steps=1, watch=on)
