@@ -110,6 +110,15 @@ def test_pickles_are_refused_wherever_they_lie(tmp_path):
     assert "v1-5.ckpt is a pickle" in problem_of(tmp_path / "one" / "v1-5.ckpt")
 
 
+@pytest.mark.parametrize("junk", [None, "x", [], {}, ["x"], -1])
+@pytest.mark.parametrize("key", ["in_channels", "cross_attention_dim", "sample_size", "block_out_channels"])
+def test_a_configuration_of_somebody_elses_is_a_sentence(tmp_path, key, junk):
+    about = model(tmp_path / "m") / "unet" / "config.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {key: junk}), encoding="utf-8")
+    found = recognise(str(tmp_path / "m"))
+    assert found.problems or found.notes
+
+
 def test_shards_are_one_part_and_a_missing_one_is_named(tmp_path):
     folder = model(tmp_path / "m") / "unet"
     whole = recognise(str(tmp_path / "m"))
@@ -229,6 +238,7 @@ def test_folders_that_hold_no_model_say_where_to_look(tmp_path):
 
 def test_models_of_pixels_and_by_example_are_told(tmp_path):
     config = {"_class_name": "UNet2DModel", "in_channels": 3, "out_channels": 3, "sample_size": 64}
+    config["block_out_channels"] = [8]
     write(tmp_path / "pixels" / "unet", config, {"conv_in.weight": (8, 3, 3, 3)}, DIFFUSERS)
     (tmp_path / "pixels" / "scheduler").mkdir()
     (tmp_path / "pixels" / "scheduler" / "scheduler_config.json").write_text("{}", encoding="utf-8")

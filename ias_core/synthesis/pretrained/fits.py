@@ -36,6 +36,9 @@ def misfits(found: Weights, channels: int, width: int) -> list[str]:
         both = text.config.get("hidden_size", 0) + second.config.get("hidden_size", 0)
         if both != width:
             wrong.append(f"The two text encoders give a width of {both}, the U-Net takes {width}: other models' parts.")
+    for part in (unet, vae):
+        if part is not None and not isinstance(part.config["block_out_channels"][0], int):
+            raise TypeError(f"block_out_channels of {part.name}")
     latent = vae.config.get("latent_channels", 4) if vae is not None else None
     if latent is not None and latent != unet.config.get("out_channels", 4):
         wrong.append(f"The VAE's latents have {latent} channels, the U-Net's {unet.config.get('out_channels')}.")

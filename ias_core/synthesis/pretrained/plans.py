@@ -242,10 +242,10 @@ def _cell_px(weights: Weights) -> int:
 def gib(size: int) -> str:
     """Examples
     --------
-    >>> gib(3 * 2**30), gib(200 * 2**20)
-    ('3.0 GB', '0.2 GB')
+    >>> gib(3 * 2**30), gib(200 * 2**20), gib(45 * 2**20)
+    ('3.0 GB', '0.2 GB', '45 MB')
     """
-    return f"{size / GIB:.1f} GB"
+    return f"{size / GIB:.1f} GB" if size >= 0.1 * GIB else f"{size / 2**20:.0f} MB"
 
 
 def spell(minutes: tuple[float, float]) -> str:

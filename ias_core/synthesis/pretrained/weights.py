@@ -132,6 +132,8 @@ def recognise(place: str) -> Weights:
         return _recognise_folder(place, path)
     except Broken as broken:
         return Weights(place, path, problems=(sentence(broken),))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # JSON files that anybody may write
+        return Weights(place, path, problems=(f"The config.json files there are not diffusers' own ({error!r}).",))
 
 
 def _cached(hub_id: str) -> Path:
@@ -246,10 +248,10 @@ def _text_width(part: Part) -> int:
 def _side_px(found: Weights) -> tuple[int, list[str]]:
     """Side of the training pictures: that of the latents times the VAE's cell."""
     cells, vae = found.part("unet").config.get("sample_size"), found.part("vae")
-    blocks = vae.config.get("block_out_channels") if vae is not None else None
-    cell = 1 if found.family == "ddpm" else 2 ** (len(blocks) - 1) if blocks else 8
-    if isinstance(cells, int):
-        return cells * cell, []
+    if vae is None and found.family != "ddpm":
+        return 0, []
+    if isinstance(cells, int) and cells > 0:
+        return cells * (1 if vae is None else 2 ** (len(vae.config["block_out_channels"]) - 1)), []
     side = 1024 if found.family == "sdxl" else 512
     return side, [f"unet/config.json does not tell for which size it was trained: {side} px is assumed."]
 
