@@ -28,6 +28,7 @@ from ias_core.patchcore.memory_bank import MemoryBank, Preprocessing, build_bank
 from ias_core.patchcore.scoring import Scorer
 from ias_core.torchvision_operators import ensure_torchvision
 from tests.bench_line import Line, seconds
+from tests.bench_one_shot import one_shot_lines
 from tests.bench_synthesis import ruler_lines, synthesis_lines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -463,6 +464,7 @@ def main(arguments: list[str] | None = None) -> int:
         "demo": demo_lines,
         "coreset": lambda: coreset_lines(features, full=asked.full),
         "synthesis": synthesis_lines,
+        "one-shot": one_shot_lines,
         "feature-space": lambda: ruler_lines(features),
         "leave-one-out": lambda: leave_one_out_lines(features),
     }

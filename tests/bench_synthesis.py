@@ -47,10 +47,11 @@ def references(pictures: np.ndarray) -> dict[str, tuple[str, Callable[[], object
 def synthesis_lines() -> Iterator[Line]:
     import ias_core.synthesis  # noqa: F401  registers the methods
     from ias_core.synthesis.base import synthesizers
+    from pages.services.made import method_names
 
     pictures = demo_pictures()
     against = references(pictures)
-    for name in synthesizers:
+    for name in method_names():
         method = synthesizers[name]()
         method(pictures, count=2, seed=1)  # what is kept between runs, such as made textures, is there
         ours = COUNT / seconds(lambda method=method: method(pictures, count=COUNT, seed=0), repeats=2)[0]
