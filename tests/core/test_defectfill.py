@@ -27,6 +27,13 @@ OK = pictures(2, SIDE_PX)
 NETWORKS = ("unet", "vae", "text_encoder")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_batches():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defectfill, "BATCH", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory):
     return tiny_backend(tmp_path_factory.mktemp("tokens"), channels=9)
@@ -361,6 +368,17 @@ def test_weights_for_text_to_image_are_refused(tmp_path):
 # drawing
 
 
+def test_the_adapter_is_laid_once_for_all_pictures_of_a_call_and_not_kept(method, monkeypatch):
+    laid = []
+    lay = DefectFill.lay
+    monkeypatch.setattr(DefectFill, "lay", lambda self: laid.append(self) or lay(self))
+    method(OK, count=2, seed=1)
+    assert len(laid) == 1
+    method.paint(window(), seeded())
+    method.paint(window(), seeded())
+    assert len(laid) == 3
+
+
 def test_outside_the_mask_the_good_part_is_bit_exact_and_without_a_mask_all_of_it(method):
     """How to check (1)."""
     assert not opacity_of(np.zeros((SIDE, SIDE), bool)).any()
@@ -384,9 +402,12 @@ def test_at_share_0_it_draws_as_the_weights_do(method, backend, adapter, tmp_pat
                 own, window().canvas, window().target, "A part", steps=2, guidance=2.0, generator=seeded()
             )
 
-    with_adapter, loaded_again, bare = made(method.trained()), made(loaded.trained()), made(backend)
-    assert np.array_equal(made(method.trained(0.0)), bare) and np.array_equal(with_adapter, loaded_again)
-    assert not np.array_equal(with_adapter, bare)
+    own = method.lay()
+    with_adapter, loaded_again, bare = made(own), made(loaded.lay()), made(backend)
+    assert np.array_equal(with_adapter, loaded_again) and not np.array_equal(with_adapter, bare)
+    for network in (own.unet, own.text_encoder):
+        lora.set_share(network, 0.0)
+    assert np.array_equal(made(own), bare)
 
 
 @pytest.mark.parametrize(("tries", "taken"), [(1, 0), (2, 1), (8, 2)])
@@ -403,8 +424,7 @@ def test_candidates_are_dropped_when_nothing_shows_and_never_picked_for_showing_
     assert change == pytest.approx(levels[taken], abs=0.01) and next(made) == taken + 1
 
 
-def test_half_precision_trains_and_draws(backend, monkeypatch):
-    monkeypatch.setattr(defectfill, "BATCH", 1)
+def test_half_precision_trains_and_draws(backend):
     networks = {name: copy.deepcopy(getattr(backend, name)).to(torch.bfloat16) for name in NETWORKS}
     half = replace(backend, dtype=torch.bfloat16, **networks)
     fitted = DefectFill.fit(half, ng_sources(), OK, seed=0, steps=1, watch=on)

@@ -29,6 +29,13 @@ OK = pictures(2, SIDE_PX)
 NETWORKS = ("unet", "vae", "text_encoder")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_batches():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dualanodiff, "BATCH", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory):
     return tiny_backend(tmp_path_factory.mktemp("tokens"))
@@ -206,8 +213,7 @@ def test_the_same_seed_draws_the_same_and_the_good_part_stays_outside(method):
         method(OK, count=1, seed=1, size_px=10)
 
 
-def test_half_precision_trains_and_draws(backend, monkeypatch):
-    monkeypatch.setattr(dualanodiff, "BATCH", 1)
+def test_half_precision_trains_and_draws(backend):
     networks = {name: copy.deepcopy(getattr(backend, name)).to(torch.bfloat16) for name in NETWORKS}
     half = replace(backend, dtype=torch.bfloat16, **networks)
     fitted = DualAnoDiff.fit(half, ng_sources(), OK, seed=0, steps=1, watch=on)

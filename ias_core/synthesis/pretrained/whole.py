@@ -17,7 +17,7 @@ import numpy as np
 from ias_core.errors import SynthesisError
 from ias_core.synthesis.base import NgSource, is_grey
 from ias_core.synthesis.measures import GREY_LEVEL
-from ias_core.synthesis.pretrained.base import Pretrained
+from ias_core.synthesis.pretrained.finetuned import Finetuned
 from ias_core.synthesis.pretrained.placing import names_of
 from ias_core.synthesis.pretrained.windows import opacity_of, resized, resized_mask
 from ias_core.synthesis.recipe import Draw, Scene, shown
@@ -45,14 +45,13 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Pretrained):
+class Whole(Finetuned):
     """Base of methods that draw the whole part; a subclass defines ``pair``.
 
     Every picture is made from all sources at once, so they count as one NG. The one that it is nearest to is told too:
     a small distance is memorisation.
     """
 
-    needs = ("sources", "backend", "adapter")
     has_size = False
     whole: ClassVar[bool] = True
 

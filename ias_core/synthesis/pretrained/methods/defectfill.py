@@ -19,6 +19,7 @@ from ias_core.synthesis.measures import GREY_LEVEL
 from ias_core.synthesis.pretrained import views
 from ias_core.synthesis.pretrained.adapter import Adapter
 from ias_core.synthesis.pretrained.base import Pretrained, Watch
+from ias_core.synthesis.pretrained.finetuned import Finetuned
 from ias_core.synthesis.pretrained.placing import names_of
 from ias_core.synthesis.pretrained.windows import Window, box_around, resized_mask
 from ias_core.synthesis.recipe import LEAST_CHANGE, Draw, Scene
@@ -35,7 +36,7 @@ UNET_RATE, TEXT_RATE = 2e-4, 4e-5  # [re]
 
 @synthesizers.register("defectfill")
 @dataclass(frozen=True, slots=True)
-class DefectFill(Pretrained):
+class DefectFill(Finetuned):
     """The defect of your NG, painted into good parts at a mask.  Family: diffusion, fine-tuned.  Space: image.
 
     2,000 steps [re] take 20 to 40 min on a GPU with 24 GB (estimate, not measured).
@@ -45,7 +46,6 @@ class DefectFill(Pretrained):
     n_candidates: int = field(default=1, metadata={"min": 1, "max": 8})  # tries at a place until a change shows
 
     name = "defectfill"
-    needs = ("sources", "backend", "adapter")
     kinds = ("inpainting",)
     style_of = (
         "No code of the authors is public: the numbers are those of re-implementations, and no candidate is picked for "
@@ -127,17 +127,14 @@ class DefectFill(Pretrained):
                 break
         return painted
 
-    def trained(self, share: float = 1.0) -> Backend:
-        """The backend with the adapter laid over it; at a ``share`` of 0 it draws as if there were none."""
+    def lay(self) -> Backend:
         import torch
 
-        from ias_core.synthesis.pretrained.lora import parts, restore, set_share
+        from ias_core.synthesis.pretrained.lora import parts, restore
 
         own = _adapted(self.backend, torch.Generator())
         restore("unet", parts(own.unet), self.adapter.tensors)
         restore("text_encoder", parts(own.text_encoder), self.adapter.tensors)
-        for network in (own.unet, own.text_encoder):
-            set_share(network, share)
         return own
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:

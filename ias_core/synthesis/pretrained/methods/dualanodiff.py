@@ -88,8 +88,7 @@ class DualAnoDiff(Whole):
         fill = np.array(self.adapter.meta["fill"], np.float32)
         return sampled(self.trained(), fill, steps=self.steps, guidance=self.guidance, generator=generator)
 
-    def trained(self) -> Backend:
-        """The backend with adapters and couplings laid over it."""
+    def lay(self) -> Backend:
         import torch
 
         from ias_core.synthesis.pretrained.dualanodiff_training import trained_weights, untrained

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from ias_core.synthesis.pretrained.backend import Backend
+    from ias_core.synthesis.pretrained.seas_training import Trained
 
 
 @synthesizers.register("seas")
@@ -70,10 +71,10 @@ class Seas(Whole):
         return Adapter(cls.name, backend.digest, tensors, told | views.told(sources, seed))
 
     def pair(self, canvas: np.ndarray, generator: torch.Generator) -> Pair:
-        from ias_core.synthesis.pretrained.seas_training import restored, sampled
+        from ias_core.synthesis.pretrained.seas_training import sampled
 
         return sampled(
-            restored(self.backend, self.adapter.tensors, self.adapter.meta),
+            self.trained(),
             canvas,
             strength=self.strength,
             guidance=self.guidance,
@@ -81,6 +82,11 @@ class Seas(Whole):
             mask_known=self.adapter.meta["mask_steps"] > 0,
             generator=generator,
         )
+
+    def lay(self) -> Trained:
+        from ias_core.synthesis.pretrained.seas_training import restored
+
+        return restored(self.backend, self.adapter.tensors, self.adapter.meta)
 
     def details(self) -> dict[str, Any]:
         meta = self.adapter.meta
