@@ -163,6 +163,7 @@ def test_a_large_defect_keeps_its_share_though_the_model_sees_it_smaller():
     kept = math.cos(turn[0]) * np.prod(np.cos(np.diff(turn)))
     np.testing.assert_allclose(made[40:84, 30:90], kept * amount, rtol=1e-3)
     assert made.min() > 1.001 * kept * amount and made.max() < 1e-6  # enlarging makes no halo
+    assert np.abs(made[26, 40:80]).max() < 0.05 * kept * abs(amount)  # nor spills over the edge, 4 px away
 
 
 def test_a_dark_defect_stays_darker_on_bright_and_on_dark_parts():
@@ -346,6 +347,25 @@ def test_twenty_steps_lower_the_loss_and_the_same_seed_gives_the_same_weights():
     meta = first.meta
     assert (meta["steps"], meta["ended"], meta["n_pictures"], meta["seed"]) == (20, "steps", 4, 1)
     assert meta["ng"] == [] and meta["peak_memory_bytes"] > 0 and meta["budget_s"] is None
+
+
+def test_weights_are_the_exponential_mean_of_those_after_every_step(monkeypatch):
+    step, after = training_module._step, []
+
+    def recorded(net, *rest):
+        loss = step(net, *rest)
+        after.append(torch.cat([weights.detach().flatten() for weights in net.parameters()]))
+        return loss
+
+    monkeypatch.setattr(training_module, "_step", recorded)
+    model = training(stripes(3, 32), most_steps=5)
+    mean = after[0]
+    for k, weights in enumerate(after[1:], 1):
+        decay = min(1 - (1 + k) ** -0.75, 0.995)
+        mean = decay * mean + (1 - decay) * weights
+    found = torch.cat([weights.flatten() for weights in model.net.parameters()])
+    torch.testing.assert_close(found, mean)
+    assert (found - after[-1]).abs().max() > 5e-5  # the first rates are small
 
 
 def test_torch_s_own_generator_is_left_alone():
