@@ -152,6 +152,13 @@ def _of_drawn(foreign: ForeignSet, lineage: Lineage) -> list[Consequence]:
     if lineage.in_bank != "no":
         sentence = "A generator that learnt from memory-bank parts may repeat them: its pictures then score too low."
         found.append(Consequence(WARNS, sentence))
+    copies = sum(one.match in (EXACT, NEAR) for one in foreign.entries)
+    if copies:
+        sentence = (
+            f"{copies} of {len(foreign.entries)} pictures match a good part outside their mask: were these not edited? "
+            "Then answer so, and their filters and scores are the better for it."
+        )
+        found.append(Consequence(WARNS, sentence))
     n = len(foreign.control)
     if n:
         sentence = (
@@ -182,7 +189,7 @@ def _of_edited(foreign: ForeignSet, lineage: Lineage, good: Sequence[ImageRecord
         low = " They may show memory-bank parts, and then score too low." if lineage.in_bank != "no" else ""
         sentence = (
             f"{without} of {n} pictures match no good part: the filters for what does not move, for borders and for "
-            f"near-duplicates skip them.{low}"
+            f"near-duplicates skip them.{low} If the generator redraws what is behind the defect, the answer is: drawn."
         )
         found.append(Consequence(WARNS, sentence))
     roles = roles_of(foreign, good)

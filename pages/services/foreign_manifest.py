@@ -130,6 +130,7 @@ def _rows(listed: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Row], tuple[st
 def _row(one: Mapping[str, Any], name: str) -> Row:
     given = one.get("settings")
     drawn_from = given.get("source") if isinstance(given, dict) else None  # how this product's own manifest says it
+    drawn_from = drawn_from.split(" + ") if isinstance(drawn_from, str) else drawn_from
     severity = one.get("severity")
     if severity in (None, ""):
         severity = None

@@ -32,7 +32,7 @@ from pages.services.workspace import Workspace
 if TYPE_CHECKING:
     import torch
 
-    from ias_core.patchcore.scoring import PatchScores, Scorer
+    from ias_core.patchcore.scoring import Scorer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,8 @@ def score_foreign(
     made, parents = to_defects(ws, name, one, size)
     pictures = np.array([read_at_size(record, size) for record in parents], np.float32).reshape(-1, size, size, 3)
     features = features_of(list(made.images), bench.source)
-    scores = _without_own_part(features, made, parents, bench.scorer)
+    hidden = _own_parts(made, parents, bench.scorer)
+    scores = bench.scorer(features, leave_out=[group or () for group in hidden])
     stems = tuple(f"{name}-{i:03d}" for i in range(len(made.images)))
     write_pictures(made, stems, bench.folder)
     control = _control(one, bench)
@@ -85,7 +86,8 @@ def score_foreign(
         "shift_in_R": _shift(features, made, pictures, bench),
         "imported": {
             "digest": one.digest,
-            "lineage": asdict(one.lineage),
+            "lineage": {key: value for key, value in asdict(one.lineage).items() if key != "asked"},
+            "left_out": hidden,
             "without_parent": int(np.count_nonzero(made.parents < 0)),
             "consequences": [asdict(found) for found in consequences(ws, one.set, one.lineage)],
             "control": asdict(control) | {"sentence": control_sentence(control)} if control else None,
@@ -179,12 +181,10 @@ def _at_size(one: Imported, entry: ForeignPicture, size: int) -> tuple[np.ndarra
     return image, mask_at_size(mask, size)
 
 
-def _without_own_part(
-    features: torch.Tensor, made: SyntheticDefects, parents: Sequence[ImageRecord], scorer: Scorer
-) -> PatchScores:
-    """Leave-one-out scores of pictures on memory-bank parts; the others see the whole bank."""
+def _own_parts(made: SyntheticDefects, parents: Sequence[ImageRecord], scorer: Scorer) -> list[str]:
+    """Group whose patches do not count for each picture, as in leave-one-out scores; "" where the whole bank does."""
     in_bank = [record.role == "memory_bank" and scorer.can_leave_out(record.group) for record in parents]
-    return scorer(features, leave_out=[parents[p].group if p >= 0 and in_bank[p] else () for p in made.parents])
+    return [parents[p].group if p >= 0 and in_bank[p] else "" for p in made.parents]
 
 
 def _shift(features: torch.Tensor, made: SyntheticDefects, pictures: np.ndarray, bench: Bench) -> float | None:

@@ -135,6 +135,7 @@ def test_drawn_backgrounds_need_a_control(ws, tmp_path, foreign):
     assert "1 control pictures" in said(ws, with_one, lineage(ws, backgrounds="drawn"), TELLS)
     assert "may repeat them" in said(ws, with_one, lineage(ws, backgrounds="drawn", in_bank="unknown"), WARNS)
     assert "may repeat them" not in said(ws, with_one, lineage(ws, backgrounds="drawn"), WARNS)
+    assert "1 of 1 pictures match a good part" in said(ws, with_one, lineage(ws, backgrounds="drawn"), WARNS)
 
 
 def test_parts_of_every_role_behind_the_pictures_are_counted(ws, tmp_path):
@@ -258,6 +259,7 @@ def test_scores_and_facts_are_those_of_each_picture_alone(ws, tmp_path, source):
     lists = {key: value for key, value in facts.items() if isinstance(value, list)}
     assert all(len(value) == 7 for value in lists.values()) and {"picture_ids", "settings", "size_px"} <= set(lists)
     json.dumps(facts, allow_nan=False)
+    assert facts["imported"]["left_out"] == ["", "", "", *(part.group for part in parts[3:]), ""]
     assert facts["imported"]["without_parent"] == 1 and facts["shift_in_R"] > 0
     assert "blocked" not in facts and kept(facts).all()
 
