@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ias_core.errors import SynthesisError, WeightsUnavailable
-from ias_core.synthesis.pretrained import appearance, guided
+from ias_core.synthesis.pretrained import appearance, guided, pipelines
 from ias_core.synthesis.pretrained.appearance import (
     adain,
     appearance_shift,
@@ -214,6 +214,16 @@ def guidance(
         noise = backend.unet(latent, time, embed(["a"], backend)).sample.detach()
         shift = appearance_shift(latent, features, reference, noise, inside=inside, normal=normal(inside))
     return shift, noise, inside
+
+
+def test_bags_hold_the_unit_vectors_of_the_prompted_row_inside_the_mask():
+    inside = torch.zeros(1, 1, 2, 2)
+    inside[0, 0, 0, 1] = inside[0, 0, 1, 0] = 1
+    unprompted, prompted = torch.ones(2, 2, 2), torch.tensor([[[9.0, 3], [0, 9]], [[9, 4], [2, 9]]])
+    other = torch.tensor([5.0, 12.0]).reshape(2, 1, 1).expand(2, 4, 4)  # finer, and resized
+    small, fine = bags({2: torch.stack([other * 0, other]), 1: torch.stack([unprompted, prompted])}, inside)
+    torch.testing.assert_close(small, torch.tensor([[0.6, 0.8], [0.0, 1.0]]))
+    torch.testing.assert_close(fine, torch.tensor([[5.0, 12.0]] * 2) / 13)
 
 
 def test_against_the_shift_the_features_come_nearer_to_the_ngs(plain):
@@ -504,6 +514,21 @@ def test_with_no_defect_to_draw_both_passes_are_one(backends, tier, monkeypatch)
     made, without = task.both(3)
     np.testing.assert_allclose(made, without, atol=1e-5)
     assert np.abs(without - round_trip(here.canvas, backend)).max() > 0.01
+
+
+@pytest.mark.parametrize(("tier", "where"), [("A1", pipelines), ("A4", pipelines), ("A5", guided)])
+def test_the_second_half_of_the_steps_looks_at_the_ok_pass(backends, tier, where, monkeypatch):
+    backend, asked = backends(tier), []
+
+    def without(unet, times):
+        asked.append((unet, times.tolist()))
+        return shared_keys(unet, times[:0])
+
+    made, plain = passes(backend, window(), steps=5, strength=1.0).both(1)
+    monkeypatch.setattr(where, "shared_keys", without)
+    alone, same = passes(backend, window(), steps=5, strength=1.0).both(1)
+    assert asked == [(backend.unet, [401, 201, 1])]
+    assert np.array_equal(plain, same) and np.abs(made - alone).max() > 1e-4
 
 
 @pytest.mark.parametrize(("steps", "strength", "kept"), [(7, 0.5, 4), (22, 15 / 22, 15), (3, 1.0, 3)])
