@@ -55,7 +55,11 @@ def of_result(result: SynthesisResult) -> tuple[list[MethodSet], dict[str, Any]]
                 [result.picture(stem) for stem in stems],
                 [result.mask(stem) for stem in stems],
                 [rows[i] | {"score": float(scored.image_scores[i])} for i in counting],
-                {"n_made": len(rows), "seconds": result.meta["seconds"].get(method)},
+                {
+                    "n_made": len(rows),
+                    "seconds": facts.get("seconds"),
+                    "peak_memory_bytes": facts.get("peak_memory_bytes"),
+                },
             )
         )
     return sets, {"seed": result.meta["seed"], "synthesis": result.digest, "primary": result.meta["primary"]}

@@ -223,11 +223,24 @@ def judged(
     return decided(facts["quality"], filters, stems, by_hand or None)
 
 
+def sources_of(facts: dict[str, Any]) -> tuple[str, ...]:
+    """The real NG that each picture of a method was made from; empty where it starts from none."""
+    names = tuple(drawn.get("source", "") for drawn in facts.get("settings", []))
+    return names if any(names) else ()
+
+
 def quality_row(facts: dict[str, Any]) -> dict[str, Any]:
-    """What quality control did to a method, as ``calibration.json`` has it."""
+    """What became of a method's pictures, as ``calibration.json`` has it.
+
+    "from_ng": the real NG they were made from; "control": verdict on good parts redrawn without a defect, None for
+    methods that redraw none; "blocked": why the method has no voice, "" where it has one.
+    """
     counts = kept(facts)
     border = facts.get("quality", {}).get("border", {})
     return {
+        "from_ng": sorted(set(sources_of(facts))),
+        "control": facts.get("control"),
+        "blocked": facts.get("blocked", ""),
         "n_made": len(counts),
         "n_kept": int(counts.sum()),
         "rejected": dict(facts.get("filters", {})),

@@ -1,7 +1,6 @@
 """Scores to thresholds and what each is worth: the one place where core scores meet the calibration package."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from calibration.policy import all_choices, ok_source, preferred, recommend
 from calibration.rules import RULES
 from calibration.types import Auroc, RateBound, Recommendation, RocBand, ThresholdChoice
 from pages.services.artifacts import DetectorResult, SynthesisResult
-from pages.services.quality import kept, why_none
+from pages.services.quality import kept, sources_of, why_none
 from pages.services.settings import RunConfig
 
 
@@ -128,12 +127,6 @@ def evidence_of(
             if (found := sources_of(methods[name]))
         },
     )
-
-
-def sources_of(facts: dict[str, Any]) -> tuple[str, ...]:
-    """The real NG that each picture of a method was made from; empty where it starts from none."""
-    names = tuple(drawn.get("source", "") for drawn in facts["settings"])
-    return names if any(names) else ()
 
 
 def _graded(method: str, synthesis: SynthesisResult) -> Graded:

@@ -9,8 +9,8 @@ from calibration.types import Auroc
 from pages.services import dataset, filters
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.contact_sheet import with_rim
+from pages.services.quality import sources_of
 from pages.services.settings import RunConfig
-from pages.services.thresholds import sources_of
 from pages.services.workspace import Workspace
 from pages.ui import quality_view, state, widgets, words
 

@@ -295,14 +295,16 @@ def test_report_says_per_method_what_counts(ws):
     assert set(rows) == {OWN, FOREIGN, "graded-spot"} and all(set(row) == QUALITY for row in rows.values())
     assert rows[OWN]["n_made"] == 10 and rows[OWN]["n_kept"] == 8 and rows[OWN]["rejected"]["null"] == 2
     assert set(rows[OWN]["border_auroc"]) == {"auroc", "low", "high", "p"}
-    assert rows["graded-spot"] == {"n_made": 30, "n_kept": 30, "rejected": {}, "border_auroc": None}
+    told = {"n_made": 30, "n_kept": 30, "rejected": {}, "border_auroc": None}
+    assert rows["graded-spot"] == told | {"from_ng": [], "control": None, "blocked": ""}
     assert len(report["scores"]["synthetic"][OWN]) == 8
 
 
 def test_results_from_before_quality_control_still_count_whole():
     facts = {"severities": [0.1, 0.2]}
     assert kept(facts).tolist() == [True, True]
-    assert quality_row(facts) == {"n_made": 2, "n_kept": 2, "rejected": {}, "border_auroc": None}
+    told = {"n_made": 2, "n_kept": 2, "rejected": {}, "border_auroc": None}
+    assert quality_row(facts) == told | {"from_ng": [], "control": None, "blocked": ""}
 
 
 def test_effects_are_what_the_whole_table_says(ws):
@@ -368,7 +370,7 @@ def test_view_shows_verdicts_effects_and_switches(ws):
     assert found["count"].tolist()[0] == "0 of 10" and found["not seen where it lies"].tolist()[0] == 10
     assert effect["count"].tolist() == ["10 of 10", "0 of 10", "10 of 10", "10 of 10", "0 of 10"]
     shown = text_of(page)
-    assert "All 10 synthetic NG of own texture are rejected" in shown
+    assert "Quality control rejected all 10 synthetic NG of own texture: the method has no voice" in shown
     assert "by construction" in shown and "the border is the defect itself" in shown
     page.toggle(key="filter-null").set_value(False).run()
     assert load_config(ws).synthesis.filters == ("duplicate",)
