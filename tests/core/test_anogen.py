@@ -11,7 +11,7 @@ from ias_core.synthesis.made_textures import MadeTextures
 from ias_core.synthesis.pretrained import inversion, learned_word
 from ias_core.synthesis.pretrained.boxes import drawn_box
 from ias_core.synthesis.pretrained.finetune import finetune
-from ias_core.synthesis.pretrained.latents import embed, encode, round_trip, to_pixels
+from ias_core.synthesis.pretrained.latents import ddim, embed, encode, round_trip, to_pixels
 from ias_core.synthesis.pretrained.methods.anogen import AnoGen
 from ias_core.synthesis.recipe import Scene, Void
 from tests.core.small import pictures
@@ -168,20 +168,26 @@ def test_without_a_box_the_canvas_comes_back_through_the_autoencoder(adapter, ba
     np.testing.assert_allclose(paint(adapter, backend, 10.0, none), round_trip(window().canvas, backend), atol=1e-6)
 
 
-def test_guidance_is_the_step_from_no_prompt_to_the_learned_one(adapter, backend, monkeypatch):
-    """One step of DDIM is linear in the predicted noise, so in latents the guidance is the length of that step."""
+def test_guidance_goes_from_no_prompt_to_the_learned_one_and_beyond(adapter, backend, monkeypatch):
+    """One step of DDIM by hand: inside the box the guided noise, outside the canvas's own latent."""
     latents = []
     monkeypatch.setattr(
         learned_word, "decode", lambda latent, backend: latents.append(latent) or torch.zeros(1, 3, SIDE, SIDE)
     )
-    for guidance in (1.0, 2.0, 10.0):
-        paint(adapter, backend, guidance, window().target)
-    one, two, ten = latents
-    torch.testing.assert_close(ten - one, 9 * (two - one), rtol=1e-3, atol=1e-4)
-    assert (two - one).abs().max() > 1e-4
+    paint(adapter, backend, 7.0, window().target)
+    generator, scheduler = torch.Generator().manual_seed(2), ddim(backend, 1)
     clean = encode(to_pixels(window().canvas, SIDE, backend), backend)
     inside = torch.nn.functional.max_pool2d(torch.from_numpy(window().target).float()[None, None], 2)
-    assert torch.equal(one * (1 - inside), clean * (1 - inside))
+    latent, noise = (torch.randn(clean.shape, generator=generator) for _ in range(2))
+    (time,) = scheduler.timesteps
+    left = scheduler.alphas_cumprod[time]
+    latent = inside * latent + (1 - inside) * (left.sqrt() * clean + (1 - left).sqrt() * noise)
+    prompt = inversion.LearnedWords.of(backend, adapter.tensors["vector"]).embed("*")
+    with torch.no_grad():
+        none, asked = (backend.unet(latent, time, text).sample for text in (embed([""], backend), prompt))
+    wanted = scheduler.step(none + 7.0 * (asked - none), time, latent).prev_sample
+    torch.testing.assert_close(latents[0], inside * wanted + (1 - inside) * clean, rtol=1e-4, atol=1e-4)
+    assert (7.0 * (asked - none)).abs().max() > 0.01
 
 
 def test_the_prompt_is_the_vector_alone(adapter, backend):

@@ -70,11 +70,9 @@ def sampled(
         On the CPU. Another excess draws the same noise.
     """
     for step, time in enumerate(times):
-        noise = torch.zeros_like(latent)
-        if step + 1 < len(times):
-            noise = torch.randn(latent.shape, generator=generator).to(latent) * math.sqrt(1 + excess)
+        noise = torch.randn(latent.shape, generator=generator).to(latent) * math.sqrt(1 + excess)
         said = predict(latent, time, step)
-        # the noise's direction is that of the clipped estimate, as in the ancestral formula
+        # the noise's direction is the clipped estimate's, as in the ancestral formula; the last step's sigma is 0
         after = scheduler.step(said, time, latent, eta=eta, variance_noise=noise, use_clipped_model_output=True)
         latent = after.prev_sample
     return latent
