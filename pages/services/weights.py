@@ -33,7 +33,7 @@ _RUNNING = threading.Lock()
 class Outlook:
     """What the weights of some settings are good for on a machine.
 
-    facts : dict            of PLACES that are named -> ``describe``
+    facts : dict            of PLACES that are named -> JSON-ready facts: what it is, its parts, problems, notes, command
     wrong : tuple of str    one sentence each, why they cannot be loaded; empty: they can
     plan : Plan or None     how they are loaded
     methods : dict          registered name of every method over such weights -> "" if it is possible, else why not
@@ -61,19 +61,6 @@ def hardware(wish: str = "auto") -> Hardware:
     from ias_core.synthesis.pretrained.machine import this_machine
 
     return this_machine(wish)
-
-
-def describe(place: str) -> dict[str, Any]:
-    """JSON-ready facts about a folder, a file or a hub id.
-
-    Raises
-    ------
-    WeightsUnavailable
-        There is nothing at that place.
-    """
-    from ias_core.synthesis.pretrained.weights import recognise
-
-    return _facts(recognise(place))
 
 
 def outlook(config: PretrainedConfig, have: Hardware) -> Outlook:

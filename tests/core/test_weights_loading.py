@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ias_core.errors import WeightsUnavailable
-from ias_core.synthesis.pretrained import loading
+from ias_core.synthesis.pretrained import loading, retreat
 from ias_core.synthesis.pretrained.backend import Backend
 from ias_core.synthesis.pretrained.latents import ddim, decode, embed, encode
 from ias_core.synthesis.pretrained.loading import load, release
@@ -283,23 +283,20 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
     assert len(machine.alive) == 1
 
 
-def test_a_failed_try_leaves_nothing_of_its_own_in_memory():
-    """The traceback of the error would hold every tensor of the frame that ran out of memory."""
-    kept = []
+def test_a_failed_try_leaves_nothing_of_its_own_in_memory(monkeypatch):
+    """The traceback of the error holds every tensor of the frame that ran out of memory: it goes first."""
+    alive, when_released = {"tensors"}, []
+    monkeypatch.setattr(retreat, "release", lambda backend: when_released.append(set(alive)))
 
-    class Canary:
+    class Tensors:
         def __del__(self):
-            kept.append("gone")
+            alive.clear()
 
-    def action(backend: Backend) -> list[str]:
-        canary = Canary()
+    def action(backend: Backend) -> str:
+        tensors = Tensors()
         if backend.device == "cuda":
-            raise torch.cuda.OutOfMemoryError(str(id(canary)))
-        return list(kept)
+            raise torch.cuda.OutOfMemoryError(f"CUDA out of memory at {id(tensors)}")
+        return "drawn"
 
     runner = BackendRunner(Machine(None).load, Plan("cuda", "float16", False, "sequential", 512))
-    gc.disable()
-    try:
-        assert runner(action) == ["gone"]
-    finally:
-        gc.enable()
+    assert runner(action) == "drawn" and when_released == [set()]
