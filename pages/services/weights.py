@@ -33,7 +33,7 @@ _RUNNING = threading.Lock()
 class Outlook:
     """What the weights of some settings are good for on a machine.
 
-    facts : dict            of PLACES that are named -> JSON-ready facts: what it is, its parts, problems, notes, command
+    facts : dict            of PLACES that are named -> JSON-ready: what it is, its parts, problems, notes, command
     wrong : tuple of str    one sentence each, why they cannot be loaded; empty: they can
     plan : Plan or None     how they are loaded
     methods : dict          registered name of every method over such weights -> "" if it is possible, else why not
