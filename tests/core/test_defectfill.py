@@ -116,6 +116,25 @@ def test_an_untrained_adapter_changes_nothing_and_is_drawn_from_its_seed(backend
     assert sum(id(weight) in shared for weight in one.unet.parameters()) == len(shared)
 
 
+def test_a_copy_of_a_network_that_is_moved_about_runs_on_itself(tmp_path):
+    """Offloading hooks are shared, not copied: a copied hook would drag a copy of the network before it along."""
+    from accelerate import cpu_offload_with_hook
+
+    moved = tiny_backend(tmp_path, channels=9)
+    _, hook = cpu_offload_with_hook(moved.text_encoder, "cpu")
+    cpu_offload_with_hook(moved.unet, "cpu", prev_module_hook=hook)
+    given, text = torch.randn(1, 9, 16, 16, generator=seeded()), torch.randn(1, 16, 16, generator=seeded(1))
+    own = lora.adapted(replace(moved, offload="model"), rank=2, alpha=2, generator=seeded(), text=False)
+    assert own.unet._hf_hook is moved.unet._hf_hook
+    with torch.no_grad():
+        plain = moved.unet(given, 5, text).sample
+        assert torch.equal(own.unet(given, 5, text).sample, plain)
+        for weight in lora.parts(own.unet).values():
+            weight.fill_(0.1)
+        assert not torch.equal(own.unet(given, 5, text).sample, plain)
+        assert torch.equal(moved.unet(given, 5, text).sample, plain)
+
+
 def test_dropout_drops_its_share_in_training_alone():
     dropout = lora._SeededDropout(0.25, seeded())
     x = torch.ones(100, 100)
@@ -183,7 +202,7 @@ def test_the_masked_picture_that_the_network_is_shown_has_no_defect(backend):
     """b = E((1 - M) I): inside M it is the latent of mid-grey whatever lies there."""
     one, seen = batch(backend), []
     other = replace(one, pixels=torch.where(one.masks > 0, 0.7, one.pixels))
-    own = replace(backend, unet=lambda given, times, text: seen.append(given) or SimpleNamespace(sample=None))
+    own = replace(backend, unet=lambda given, times, text: seen.append(given) or SimpleNamespace(sample=given))
     for shown in (one, other):
         training.predict(own, torch.zeros(1, 4, 16, 16), torch.tensor([5]), shown, torch.zeros(1, 16, 16))
     assert torch.equal(*seen) and not torch.equal(one.pixels, other.pixels)

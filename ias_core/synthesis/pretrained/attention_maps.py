@@ -48,7 +48,7 @@ class _Kept:
         key = attn.head_to_batch_dim(attn.to_k(encoder_hidden_states))
         value = attn.head_to_batch_dim(attn.to_v(encoder_hidden_states))
         weights = attn.get_attention_scores(query, key)  # (n heads, cells, tokens)
-        self.maps[self.layer] = weights.unflatten(0, (-1, attn.heads)).mean(1)
+        self.maps[self.layer] = weights.float().unflatten(0, (-1, attn.heads)).mean(1)
         out = attn.batch_to_head_dim(torch.bmm(weights, value))
         return attn.to_out[1](attn.to_out[0](out))
 

@@ -144,7 +144,7 @@ def predict(own: Backend, noisy: torch.Tensor, times: torch.Tensor, shown: Batch
     with torch.no_grad():
         seen = encode(shown.pixels * (1 - shown.masks), own)
     given = torch.cat([noisy, shown.cells, seen], 1)
-    return own.unet(given, times, text.expand(len(noisy), -1, -1)).sample
+    return own.unet(given, times, text.expand(len(noisy), -1, -1)).sample.float()
 
 
 def inpainted(

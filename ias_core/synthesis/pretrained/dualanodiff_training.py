@@ -66,7 +66,7 @@ def loss(own: Backend, clean: torch.Tensor, generator: torch.Generator) -> torch
     """MSE of the noise in frame 1 + MSE in frame 2, of pairs (n, 2, 4, h, h): one time, two noises."""
     noisy, target, times = noised(clean.flatten(0, 1), own, generator, together=FRAMES)
     text = embed(list(NG_PROMPTS), own).repeat(len(clean), 1, 1)
-    error = (own.unet(noisy, times, text).sample - target).square().unflatten(0, (-1, FRAMES))
+    error = (own.unet(noisy, times, text).sample.float() - target).square().unflatten(0, (-1, FRAMES))
     return error[:, 0].mean() + error[:, 1].mean()
 
 

@@ -48,7 +48,7 @@ def alignment_loss(defect: torch.Tensor, part: torch.Tensor, masks: torch.Tensor
         0 and 1, none of them empty; max-pooled to r, so that a defect of one pixel stays. The second mean is over
         ``g > 0``: ``g == 1`` may be empty once a mask is resized smoothly, and the mean of nothing is NaN.
     """
-    g = torch.nn.functional.adaptive_max_pool2d(masks, defect.shape[-1])[:, 0]
+    g = torch.nn.functional.adaptive_max_pool2d(masks.float(), defect.shape[-1])[:, 0]
     bound, kept_out = normalised(defect.mean(1)) - g, normalised(part) - (1 - g)
     return bound.square().mean() + kept_out[g > 0].square().mean()
 
@@ -77,7 +77,7 @@ def losses(
     noisy, target, times = noised(clean, own, generator)
     resolutions = [clean.shape[-1] // by for by in REDUCED]
     with cross_attention_maps(own.unet) as maps:
-        error = (own.unet(noisy, times, text).sample - target).square()
+        error = (own.unet(noisy, times, text).sample.float() - target).square()
         of_ng: Maps = {layer: cells[: len(ng)] for layer, cells in maps.items()}
     part = token_places(own.tokenizer, NG_PROMPT, PART)
     defect = [place for word in DEFECT for place in token_places(own.tokenizer, NG_PROMPT, word)]
