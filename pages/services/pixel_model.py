@@ -69,7 +69,7 @@ def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[s
         kept = current_model(ws, config)
         if kept is None:
             raise IasError("there is no pixel model to test: train one first")
-        model = load_model(ws, kept.digest)
+        model = _read(ws, kept.digest)
     else:
         model = train_model(
             ws,
@@ -169,7 +169,7 @@ def current_model(ws: Workspace, config: settings.RunConfig) -> Current | None:
     meta = read_about(path)["meta"]
     fits = meta["pictures"] == _pictures_digest(ws, config.detector.input_size)
     n_to_test = min(MOST_TESTED, len(Ledger(ws).records(role="calibration_ok")))
-    return Current(pointer["digest"], meta, fits, trouble_of(meta), n_to_test)
+    return Current(pointer["digest"], meta, fits, _trouble(meta), n_to_test)
 
 
 def load_model(ws: Workspace, digest: str) -> PixelModel:
@@ -178,20 +178,11 @@ def load_model(ws: Workspace, digest: str) -> PixelModel:
     Raises
     ------
     IasError
-        The workspace has none of this digest, it is damaged, or it changes good parts too much to be used.
+        The workspace has none of this digest, it is damaged, it was not tested, or it changes good parts too much.
     """
-    from ias_core.devices import choose_device
-    from ias_core.synthesis.one_shot.pixel_model import PixelModel
-
-    path = _path(ws, digest)
-    if not path.is_file():
-        raise IasError(f"the pixel model {digest[:12]} is not kept any more: use the current one, or train again")
-    device, _ = choose_device(load_config(ws).detector.device)
-    model = PixelModel.load(path, device=device)
-    if model.digest != digest:
-        raise IasError(f"the pixel model {digest[:12]} was changed in the workspace: train again")
-    if model.trouble:
-        raise IasError(model.trouble)
+    model = _read(ws, digest)
+    if trouble := _trouble(model.meta):
+        raise IasError(trouble)
     return model
 
 
@@ -228,6 +219,29 @@ def _tested(ws: Workspace, model: PixelModel, config: settings.RunConfig, progre
         changes.append(ok_to_ok_change(model, picture[None], seed=config.seed + k))
     change = float(np.mean(changes)) if changes else None
     return _with_facts(model, {"ok_to_ok": change, "n_tested": len(changes)})
+
+
+def _trouble(meta: dict[str, Any]) -> str:
+    if meta["ok_to_ok"] is None:
+        return (
+            "the pixel model has not been tested on good parts that it never saw: test it where it was trained, or use "
+            "the instant mode, which needs no model"
+        )
+    return trouble_of(meta)
+
+
+def _read(ws: Workspace, digest: str) -> PixelModel:
+    from ias_core.devices import choose_device
+    from ias_core.synthesis.one_shot.pixel_model import PixelModel
+
+    path = _path(ws, digest)
+    if not path.is_file():
+        raise IasError(f"the pixel model {digest[:12]} is not kept any more: use the current one, or train again")
+    device, _ = choose_device(load_config(ws).detector.device)
+    model = PixelModel.load(path, device=device)
+    if model.digest != digest:
+        raise IasError(f"the pixel model {digest[:12]} was changed in the workspace: train again")
+    return model
 
 
 def _with_facts(model: PixelModel, facts: dict[str, Any]) -> PixelModel:

@@ -79,8 +79,8 @@ def _start(ws: Workspace, config: RunConfig, *, busy: bool) -> None:
         widgets.start_job(ws, PIXEL_MODEL, params)
         st.rerun()
     st.caption(
-        "Who cancels keeps what it has learned by then, unless the model before it learned from the same pictures for "
-        "more steps."
+        "Who cancels keeps what it has learned by then, to be tested before it is used; unless the model before it "
+        "learned from the same pictures for more steps."
     )
 
 
@@ -126,10 +126,10 @@ def _facts(ws: Workspace, config: RunConfig, found: Current) -> None:
 def _worth(ws: Workspace, config: RunConfig, found: Current) -> None:
     """The OK-to-OK change, and what it means."""
     change = found.meta["ok_to_ok"]
-    if found.trouble:
-        st.error(f"Not usable: {found.trouble}.")
-    elif change is None:
-        st.warning("Not tested yet on good parts that it never saw, so nobody knows what it is worth.")
+    if change is None:
+        st.warning(
+            "Not usable yet: it has not been tested on good parts that it never saw, so nobody knows what it is worth."
+        )
         if st.button(
             "Test it",
             disabled=not found.n_to_test,
@@ -138,6 +138,8 @@ def _worth(ws: Workspace, config: RunConfig, found: Current) -> None:
         ):
             widgets.start_job(ws, PIXEL_MODEL, {"settings": to_dict(config), "test_only": True})
             st.rerun()
+    elif found.trouble:
+        st.error(f"Not usable: {found.trouble}.")
     else:
         n = found.meta["n_tested"]
         st.markdown(

@@ -110,10 +110,13 @@ def test_cancelled_it_keeps_its_weights_and_can_be_tested_later(ws, tiny):
         pixel_model.run_job(ws, PARAMS, CancelledAt("training", 3))
     found = pixel_model.current_model(ws, CONFIG)
     assert found.meta["steps"] == 3 and found.meta["ended"] == "stopped" and found.meta["ok_to_ok"] is None
-    assert found.trouble == "" and files(ws) == {found.digest}
+    assert "has not been tested" in found.trouble and files(ws) == {found.digest}
+    with pytest.raises(IasError, match="has not been tested .* instant mode"):
+        pixel_model.load_model(ws, found.digest)
     done = pixel_model.run_job(ws, {"settings": to_dict(CONFIG), "test_only": True}, silent)
     again = pixel_model.current_model(ws, CONFIG)
     assert done["digest"] == again.digest == found.digest and again.meta["ok_to_ok"] == done["ok_to_ok"] == 4.25
+    assert again.trouble == "" and pixel_model.load_model(ws, found.digest).digest == found.digest
     assert len(tiny["given"]) == 1
 
 
@@ -138,7 +141,7 @@ def test_a_process_that_ends_leaves_the_latest_weights_and_preview(ws, tiny, pre
         pixel_model.run_job(ws, PARAMS, progress)
     found = pixel_model.current_model(ws, CONFIG)
     assert found.meta["steps"] == 4 and files(ws) == {found.digest}
-    assert pixel_model.load_model(ws, found.digest).digest == found.digest
+    assert pixel_model._read(ws, found.digest).digest == found.digest
     picture = np.asarray(Image.open(io.BytesIO(pixel_model.preview(ws, since=0.0))))
     assert picture.shape == (4, 6, 3) and (picture == CONFIG.seed).all()
     assert pixel_model.preview(ws, since=4e9) is None  # of an earlier training
@@ -259,12 +262,12 @@ def test_block_says_what_is_wrong_with_a_model(ws, monkeypatch):
     with pytest.raises(jobs.JobCancelled):
         pixel_model.run_job(ws, PARAMS, CancelledAt("training", 1))
     page = opened()
-    assert "Not tested yet" in text_of(page)
+    assert "has not been tested" in text_of(page)
     button_of(page, "Test it").click().run()
     assert jobs.latest(ws, "pixel-model").params == {"settings": to_dict(CONFIG), "test_only": True}
     with jobs.take_place(ws):
         assert worker.run_next(ws)
-    assert "Not tested yet" not in text_of(opened())
+    assert "has not been tested" not in text_of(opened())
     monkeypatch.setattr(ok_to_ok, "ok_to_ok_change", lambda *a, **k: 12.0)
     pixel_model.run_job(ws, PARAMS, silent)
     assert "Not usable: the pixel model changes good parts by 12.0 grey levels" in text_of(opened())

@@ -116,7 +116,8 @@ def train(
     speak, and is low at the end whatever the pace was. A step is not begun if, as long as the last one, it would end
     beyond the budget.
 
-    A step whose loss or gradient is not finite is not taken, and ends the training: the weights stay those before it.
+    A step whose gradient is not finite, as that of a loss that is none, is not taken, and ends the training: the
+    weights stay those before it.
     """
     _check(ok, ng, budget_s, window_px, most_steps)
     start = clock()
@@ -234,7 +235,7 @@ def preview(model: PixelModel, shown: torch.Tensor, seed: int) -> np.ndarray:
 def _step(
     net: Any, optimizer: torch.optim.Optimizer, crops: torch.Tensor, scale: float, noise: torch.Generator
 ) -> float | None:
-    """One step of gradient descent, and its loss; None, and no step, where loss or gradient is not finite."""
+    """One step of gradient descent, and its loss; None, and no step, where the gradient is not finite."""
     device = next(net.parameters()).device
     clean = ((crops - mean_colours(crops)) / scale).to(device)
     times = torch.randint(len(schedule().alphas_cumprod), (len(clean),), generator=noise).to(device)
@@ -243,8 +244,7 @@ def _step(
     loss = F.mse_loss(v, schedule().get_velocity(clean, added, times))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    length = torch.nn.utils.clip_grad_norm_(net.parameters(), _CLIP)
-    if not math.isfinite(float(loss.detach())) or not math.isfinite(float(length)):
+    if not math.isfinite(float(torch.nn.utils.clip_grad_norm_(net.parameters(), _CLIP))):
         return None
     optimizer.step()
     return float(loss.detach())

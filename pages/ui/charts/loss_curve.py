@@ -32,14 +32,13 @@ def loss_curve(losses: Sequence[float], *, steps: int) -> go.Figure:
         "x": [round(steps * (k + 1) / n) for k in range(n)],
         "y": list(losses),
         "mode": "lines+markers" if n < 3 else "lines",
-        "name": "training loss",
+        "showlegend": False,
         "line": {"width": 2, "color": theme.STYLES["ok"].colour},
         "hovertemplate": "up to step %{x:,}<br>loss %{y:.3f}<extra></extra>",
     }
     layout = {
         "xaxis": {"title": {"text": "training step"}, "rangemode": "tozero"},
-        "yaxis": {"title": {"text": "loss (1 = nothing learned)"}, "rangemode": "tozero"},
-        "showlegend": False,
+        "yaxis": {"title": {"text": "loss"}, "rangemode": "tozero"},
     }
-    subtitle = "Error of the noise it is to find, at all noise levels together"
-    return figure([trace], layout, "Loss of the pixel model in training", subtitle, height=300, top=84)
+    subtitle = "Squared error of what it is to predict, over all noise levels; 1 = nothing learned"
+    return figure([trace], layout, "Loss of the pixel model in training", subtitle, height=340, top=84)
