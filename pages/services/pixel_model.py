@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -296,4 +297,5 @@ def _write_preview(ws: Workspace, picture: np.ndarray) -> None:
     path.parent.mkdir(exist_ok=True)
     beside = path.with_suffix(".part")
     Image.fromarray(picture, "RGB").save(beside, format="PNG")
-    os.replace(beside, path)
+    with suppress(PermissionError):  # on Windows, while a page reads the one before: the next one comes in 15 s
+        os.replace(beside, path)

@@ -25,7 +25,7 @@ def noise_index(model: PixelModel, sigma: float) -> int:
 
     s 127.5 sqrt((1 - ab) / ab), with s the model's scale and ab the share of the picture's variance that is left.
     """
-    left = schedule().alphas_cumprod.double()
+    left = schedule().alphas_cumprod.cpu().double()
     return int((model.scale * _GREY_LEVELS * ((1 - left) / left).sqrt() - sigma).abs().argmin())
 
 
@@ -223,7 +223,7 @@ def denoised(
     def noise() -> torch.Tensor:
         return torch.randn(ok.shape, generator=generator).to(device)
 
-    left = schedule().alphas_cumprod.double()
+    left = schedule().alphas_cumprod.cpu().double()
     first = noise_index(model, sigma)
     places = np.unique(np.round(first * np.arange(points, 0, -1) / points).astype(int))[::-1]
     shares = [float(left[place]) for place in places] + [1.0]  # ab at each point, and of the picture itself

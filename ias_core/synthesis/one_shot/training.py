@@ -130,7 +130,7 @@ def train(
     averaged = copy.deepcopy(net)
     crops = _crops(ok, ng, window_px, flips, rng)
     scale = _scale(crops)
-    shown = crops(_PREVIEWS)
+    shown = _crops(ok, (), window_px, flips, rng)(_PREVIEWS)
     batch = _CUDA_BATCH if device.type == "cuda" else _BATCH
     optimizer = torch.optim.AdamW(net.parameters(), lr=_RATE, weight_decay=1e-4)
     losses: list[float] = []
