@@ -100,7 +100,7 @@ def latent_of(picture: np.ndarray, backend: Backend) -> torch.Tensor:
     return encode(to_pixels(picture, SIDE, backend), backend)
 
 
-# The specification's checks: shared/methods/tf-idg.md, section 7 number 7
+# The specification's checks: the project's notes on TF-IDG, section 7 number 7
 
 
 @pytest.mark.parametrize("tier", ["A1", "A2", "A4", "A1 XL", "A5"])
@@ -516,6 +516,45 @@ def test_with_no_defect_to_draw_both_passes_are_one(backends, tier, monkeypatch)
     assert np.abs(without - round_trip(here.canvas, backend)).max() > 0.01
 
 
+def test_inpainting_weights_see_the_canvas_without_the_target_and_start_from_the_collage(backends):
+    backend, here, seen = backends("A1"), window(), []
+    hook = backend.unet.register_forward_pre_hook(lambda module, args: seen.append(args[0][:1].clone()))
+    passes(backend, here, steps=2, strength=1 / 2).both(3)
+    hook.remove()
+    cells = latent_mask(here.target, SIDE, backend)
+    hidden = 1 - cells.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    scheduler = ddim(backend, 2)
+    noise = torch.randn(1, 4, SIDE // 2, SIDE // 2, generator=torch.Generator().manual_seed(3))
+    assert len(seen) == 2
+    for given, start in zip(seen, (here.canvas, here.collage), strict=True):
+        expected = scheduler.add_noise(latent_of(start, backend), noise, scheduler.timesteps[1:])
+        torch.testing.assert_close(given[:, :4], expected)
+        torch.testing.assert_close(given[:, 4:5], cells)
+        torch.testing.assert_close(given[:, 5:], encode(to_pixels(here.canvas, SIDE, backend) * hidden, backend))
+
+
+def test_hints_and_examples_are_the_canvas_in_one_pass_and_the_ng_in_the_other(backends, monkeypatch):
+    here, hints, examples = window(), [], []
+    net = backends("A4").controlnet
+    hook = net.register_forward_pre_hook(
+        lambda module, args, kwargs: hints.append(kwargs["controlnet_cond"][:1]), with_kwargs=True
+    )
+    passes(backends("A4"), here, steps=2).both(3)
+    hook.remove()
+    assert all(torch.equal(hint, edges(start)) for hint, start in zip(hints, (here.canvas, here.collage), strict=True))
+    assert not torch.equal(*hints)
+    monkeypatch.setattr(pipelines, "crop_around", lambda *given: examples.append(given) or crop_around(*given))
+    plain, marked = (here.canvas, here.target), (here.reference, here.reference_mask)
+    for tier, expected in (("A2", [plain, marked]), ("A3", [marked, plain])):
+        examples.clear()
+        passes(backends(tier), here, steps=2).both(3)
+        if tier == "A3":
+            passes(backends(tier), here, steps=2).plain(3)
+        assert len(examples) == 2
+        for found, wanted in zip(examples, expected, strict=True):
+            assert found[0] is wanted[0] and found[1] is wanted[1]
+
+
 @pytest.mark.parametrize(("tier", "where"), [("A1", pipelines), ("A4", pipelines), ("A5", guided)])
 def test_the_second_half_of_the_steps_looks_at_the_ok_pass(backends, tier, where, monkeypatch):
     backend, asked = backends(tier), []
@@ -559,7 +598,7 @@ def test_a_whole_draw_tells_its_tier_and_leaves_the_rest_of_the_part(plain):
     method = TfIdg(sources=(ng_source(),), backend=plain, steps=4, product="p", defect="d")
     scene = Scene(pictures(2, 64), 0, None, 14, None)
     draw = method.draw(scene, 1.0, np.random.default_rng(0))
-    assert draw.settings["tier"] == "A5" and draw.settings["source"] == "blot.png"
+    assert draw.settings["tier"] == "A5" and draw.settings["source"] == method.sources[0].name
     assert np.array_equal(draw.picture[~draw.written], scene.picture[~draw.written])
     assert (method.control(scene, np.random.default_rng(0)) != scene.picture).any(2)[draw.written].mean() > 0.5
     assert "style of" in method.style_of and "AnyDoor" in method.style_of

@@ -1,7 +1,7 @@
 """TF-IDG's guidance: draw the features of the defect being made towards those of the real one.
 
-shared/methods/tf-idg.md, 2.3 steps 2 to 4, as section 3 step 5 has them. Two bags of feature vectors are compared by
-the Sinkhorn divergence (J. Feydy et al., AISTATS 2019), so that no pixel needs a partner. The public code compares
+The project's notes on TF-IDG, 2.3 steps 2 to 4, as section 3 step 5 has them. Two bags of feature vectors are compared
+by the Sinkhorn divergence (J. Feydy et al., AISTATS 2019), so that no pixel needs a partner. The public code compares
 features of a U-Net that was never given weights, and its adaptive term overwrites the masked features by unmasked ones;
 here the features are the loaded U-Net's, and the masks are applied.
 """

@@ -1,6 +1,6 @@
 """Self-attention that also looks at another pass: what the OK picture's pass saw is at hand while the defect is drawn.
 
-TF-IDG's texture preservation (shared/methods/tf-idg.md, 2.3 step 5): keys and values of a pass over the OK picture join
+Texture preservation of the project's notes on TF-IDG, 2.3 step 5: keys and values of a pass over the OK picture join
 the sample's own, so that its texture can be copied into and around the defect. The public code counts passes of the
 network and, as guidance makes two per step, mixes up the times. Here a key is found under its time, its layer and its
 row of the batch, or there is an error.

@@ -135,7 +135,7 @@ class Pretrained(Recipe):
         return self._run(self.paint, window, seed), self._run(self.unpainted, window, seed)
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
-        """Section 3 of tf-idg.md around ``paint``; opacity, and nothing else, is the severity."""
+        """The project's notes on TF-IDG, section 3, around ``paint``; opacity, and nothing else, is the severity."""
         self.check()
         placed = self.placed(scene, rng)
         painted, plain = self.both(placed.window, placed.seed)

@@ -1,8 +1,8 @@
 """TF-IDG's tier A5: its own loop over a plain 4-channel U-Net, from the collage or from the OK picture.
 
-shared/methods/tf-idg.md, section 3 step 4: blended latents, guidance by features, moments of the OK latent, and the
-OK pass's keys and values. The guided noise serves both terms of DDIM's step, as classifier guidance has it; the public
-code leaves the old one in the term that points back to the noise.
+The project's notes on TF-IDG, section 3 step 4: blended latents, guidance by features, moments of the OK latent, and
+the OK pass's keys and values. The guided noise serves both terms of DDIM's step, as classifier guidance has it; the
+public code leaves the old one in the term that points back to the noise.
 """
 
 from __future__ import annotations

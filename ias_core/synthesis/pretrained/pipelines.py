@@ -1,7 +1,7 @@
 """TF-IDG's tiers A1 to A4: the inpainting pipelines of diffusers, over the parts of a backend.
 
-shared/methods/tf-idg.md, section 3. The collage is what they start from, the target mask what they redraw. Their own
-cropping and pasting is not used: the window is cut and put back by ``windows.py``. Latents are handed in where a
+The project's notes on TF-IDG, section 3. The collage is what they start from, the target mask what they redraw. Their
+own cropping and pasting is not used: the window is cut and put back by ``windows.py``. Latents are handed in where a
 pipeline takes them, since it would draw its own at random from the VAE's distribution.
 """
 

@@ -1,8 +1,8 @@
 """The part of a picture that a diffusion model sees, and how what it painted comes back.
 
-TF-IDG's first step (shared/methods/tf-idg.md, section 3): a square around the target mask, enlarged to the side the
-model was trained for. Back goes only the difference of two passes (section 4, B5), so that what the autoencoder does
-to good surface cancels; that on Stable Diffusion this is better than pasting was not measured.
+The project's notes on TF-IDG, section 3 step 1: a square around the target mask, enlarged to the side the model was
+trained for. Back goes only the difference of two passes (section 4, B5), so that what the autoencoder does to good
+surface cancels; that on Stable Diffusion this is better than pasting was not measured.
 """
 
 from dataclasses import dataclass

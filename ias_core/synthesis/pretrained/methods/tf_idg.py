@@ -1,7 +1,7 @@
 """TF-IDG (ICCV 2025) over Stable Diffusion weights: training-free, one real NG in, its kind of defect on good parts.
 
-shared/methods/tf-idg.md, section 3; the paper's text was not at hand, its public code was, and what that gets wrong is
-not copied (section 2.5).
+The project's notes on TF-IDG, section 3; the paper's text was not at hand, its public code was, and what that gets
+wrong is not copied (section 2.5).
 """
 
 from __future__ import annotations
