@@ -48,6 +48,8 @@ if result is None or detector is None:
 
 for why in result.meta.get("failed", {}).values():
     st.warning(f"Left out: {why}.")
+for notice in result.meta.get("notices", ()):
+    st.info(notice)
 table = cached.table(detector, result, config, free_ng(ws))
 pictures, quality, shifts = st.tabs(["Pictures", "Quality control", "How large a feature shift would be found?"])
 with pictures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pages.services.made import method_class, method_names
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress
 from pages.services.steps import load_config, save_config
+from pages.services.weights import load_backend
 from pages.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -77,11 +79,11 @@ def train(
         Weights, sources or good parts that the method cannot be trained with.
     """
     progress("load", 0, 1, "loading the weights")
-    given = kit_of(ws, config, (method,), to_train=True).given(method)
-    for need in ("backend", "sources"):
-        if not given.get(need):
-            what = "diffusion weights: name a folder" if need == "backend" else "a real NG: choose one"
-            raise IasError(f"training {method} needs {what}")
+    sources = kit_of(ws, config, (method,), to_train=True).given(method).get("sources")
+    if not sources:
+        raise IasError(f"training {method} needs a real NG: choose one")
+    if not config.synthesis.pretrained.weights:
+        raise IasError(f"training {method} needs diffusion weights: name a folder")
     records = Ledger(ws).records(role="memory_bank")
     if not records:
         raise IasError(f"training {method} needs good parts in the memory bank, and there is none: add good parts")
@@ -97,9 +99,11 @@ def train(
             stopped = True
         return not stopped
 
-    fitted = method_class(method).fit(
-        given["backend"], given["sources"], good, seed=config.seed, steps=steps, watch=watch
-    )
+    cls, pretrained = method_class(method), config.synthesis.pretrained
+    backend = load_backend(config, to_train=True)
+    told = {"product": pretrained.product, "defect": pretrained.defect}
+    words = {name: word for name, word in told.items() if name in signature(cls.fit).parameters}
+    fitted = cls.fit(backend, sources, good, seed=config.seed, steps=steps, watch=watch, **words)
     digest = fitted.digest
     fitted.save(_path(ws, digest))
     now = load_config(ws)  # another page may have changed the rest meanwhile

@@ -20,19 +20,21 @@ COUNT = 20
 
 def control_facts(name: str, setup: Setup, config: RunConfig) -> dict[str, Any]:
     """JSON-ready "control" and, where the method must not count, "blocked": why; empty for methods without one."""
-    from ias_core.synthesis.base import build
     from ias_core.synthesis.control_set import control_pictures
     from pages.services.made import method_class
 
     if name == "mixture" or not method_class(name).has_control:
         return {}
-    pictures, parents = control_pictures(
-        build(name, setup.kit.given(name)),
-        setup.pictures,
-        count=min(COUNT, len(setup.pictures)),
-        seed=config.seed,
-        size_px=config.synthesis.size_px.get(name),
-        foregrounds=setup.parts,
+    pictures, parents = setup.kit.run(
+        name,
+        lambda method: control_pictures(
+            method,
+            setup.pictures,
+            count=min(COUNT, len(setup.pictures)),
+            seed=config.seed,
+            size_px=config.synthesis.size_px.get(name),
+            foregrounds=setup.parts,
+        ),
     )
     before = setup.parent_scores[parents]
     unchanged = bool((pictures == setup.pictures[parents]).all())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pages.services.settings import OneShotConfig, RunConfig, SynthesisConfig
 from pages.services.workspace import Workspace
@@ -12,22 +12,56 @@ from pages.services.workspace import Workspace
 if TYPE_CHECKING:
     from ias_core.synthesis.base import NgSource
     from ias_core.synthesis.pretrained.adapter import Adapter
+    from ias_core.synthesis.pretrained.retreat import BackendRunner
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """Resources by the name of the field that takes them; an adapter belongs to one method each."""
+    """Resources by the name of the field that takes them; an adapter belongs to one method each.
+
+    ``weights``: loaded when the first method needs them; smaller where memory runs out.
+    """
 
     shared: Mapping[str, Any] = field(default_factory=dict)
     adapters: Mapping[str, Adapter] = field(default_factory=dict)
+    weights: BackendRunner | None = None
 
     def given(self, method: str) -> dict[str, Any]:
-        """What ``ias_core.synthesis.base.build`` may hand to this method."""
-        return {**self.shared, "adapter": self.adapters.get(method)}
+        """What ``ias_core.synthesis.base.build`` may hand to this method; loads weights where it needs them."""
+        needs_weights = self.weights is not None and "backend" in _needs(method)
+        backend = {"backend": self.weights.backend} if needs_weights else {}
+        return {**self.shared, **backend, "adapter": self.adapters.get(method)}
+
+    def run(self, method: str, action: Callable[[Any], _Result]) -> _Result:
+        """``action(method built with what it needs)``, again with smaller weights where memory runs out.
+
+        Raises
+        ------
+        IasError
+            As of ``build``; or memory runs out with the smallest.
+        """
+        from ias_core.synthesis.base import build
+
+        if self.weights is None or "backend" not in _needs(method):
+            return action(build(method, self.given(method)))
+        return self.weights(lambda backend: action(build(method, self.given(method) | {"backend": backend})))
+
+    @property
+    def notices(self) -> list[str]:
+        """What a lack of memory made smaller."""
+        return list(self.weights.notices) if self.weights is not None else []
+
+
+def _needs(method: str) -> tuple[str, ...]:
+    from pages.services.made import method_class
+
+    return method_class(method).needs
 
 
 def kit_of(ws: Workspace, config: RunConfig, methods: Iterable[str], *, to_train: bool = False) -> Kit:
-    """Only what these methods have a field for is read; no adapters where one is ``to_train``.
+    """Only what these methods have a field for is read; no weights and adapters where one is ``to_train``.
 
     Raises
     ------
@@ -48,18 +82,16 @@ def kit_of(ws: Workspace, config: RunConfig, methods: Iterable[str], *, to_train
         from pages.services.pixel_model import load_model
 
         shared["model"] = load_model(ws, synthesis.one_shot.model)
-    adapters = {}
-    if "backend" in every and synthesis.pretrained.weights:
+    adapters, weights = {}, None
+    if "backend" in every and synthesis.pretrained.weights and not to_train:
         from pages.services.adapters import load_adapter
-        from pages.services.weights import load_backend
+        from pages.services.weights import backend_runner
 
-        shared["backend"] = load_backend(config)
+        weights = backend_runner(config)
         adapters = {
-            name: load_adapter(ws, digest)
-            for name, digest in synthesis.pretrained.adapters.items()
-            if name in wanted and not to_train
+            name: load_adapter(ws, digest) for name, digest in synthesis.pretrained.adapters.items() if name in wanted
         }
-    return Kit(shared, adapters)
+    return Kit(shared, adapters, weights)
 
 
 def kit_of_sources(sources: tuple[NgSource, ...], config: SynthesisConfig) -> Kit:

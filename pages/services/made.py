@@ -88,8 +88,6 @@ def make(
     IasError
         An unknown method, a dial it does not have, something it needs and is not given, or no visible defect.
     """
-    from ias_core.synthesis.base import build
-
     kit = kit or Kit()
     if name == MIXTURE:
         from ias_core.synthesis.mixture import mix
@@ -109,14 +107,17 @@ def make(
             given=kit.given,
         )
     method_class(name)  # an unknown one is told with the nearest names
-    return build(name, kit.given(name))(
-        images,
-        count=count,
-        seed=seed,
-        severity=config.severity.get(name),
-        size_px=config.size_px.get(name),
-        foregrounds=foregrounds,
-        textures=textures,
+    return kit.run(
+        name,
+        lambda method: method(
+            images,
+            count=count,
+            seed=seed,
+            severity=config.severity.get(name),
+            size_px=config.size_px.get(name),
+            foregrounds=foregrounds,
+            textures=textures,
+        ),
     )
 
 

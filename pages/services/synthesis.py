@@ -202,7 +202,7 @@ def synthesize(
             "seed": config.seed,
             "ruler": ruler,
             "seconds": clock.seconds,
-            "notices": source.notices,
+            "notices": [*source.notices, *setup.kit.notices],
         },
     )
     save_result(ws, SYNTHESIS, result)

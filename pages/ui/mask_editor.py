@@ -54,10 +54,10 @@ def edit(record: ImageRecord, base: np.ndarray, *, key: str) -> tuple[np.ndarray
     times = max(1, round(_BOARD_PX / len(base)))
     strokes: tuple[Stroke, ...] = state.get(f"strokes-{key}", ())
     mask = painted(base.repeat(times, 0).repeat(times, 1), strokes)
-    tool, way, wide = st.columns([2, 2, 3])
+    tool, way = st.columns(2)
     brush = tool.segmented_control("Tool", [_BRUSH, _OUTLINE], default=_BRUSH, key=f"tool-{key}") != _OUTLINE
     adds = way.segmented_control("Drawing", [_ADDS, _TAKES], default=_ADDS, key=f"way-{key}") != _TAKES
-    width = wide.slider("Brush in px", 1, 60, 12, key=f"width-{key}", disabled=not brush)
+    width = st.slider("Brush in px", 1, 60, 12, key=f"width-{key}", disabled=not brush)
     turn = state.get(f"turn-{key}", 0)  # a new board for each stroke: what was drawn is in the mask by then
     board = f"board-{key}-{turn}"
     drawing.board(

@@ -13,6 +13,7 @@ from ias_core.synthesis.one_shot.one_shot_diffusion import OneShotDiffusion
 from pages.services import control, filters, ng_masks, ng_sources, synthesis
 from pages.services.artifacts import DETECTOR, SYNTHESIS, DetectorResult, SynthesisResult, load_result
 from pages.services.dataset import of_result
+from pages.services.kit import Kit
 from pages.services.ledger import Ledger
 from pages.services.made import lacking, usable_methods
 from pages.services.preview import candidates, ladder
@@ -154,3 +155,27 @@ def test_the_ladder_rises_from_the_good_part(product):
     steps_ = ladder(product, candidates(product), config, seed=0)
     change = [float(np.abs(picture - steps_[0][0]).mean()) for picture, _ in steps_]
     assert change[0] == 0 and (np.diff(change) > 0).all() and len(steps_) == 5
+
+
+def test_a_method_over_weights_is_drawn_again_with_smaller_ones_when_memory_runs_out():
+    tried = []
+
+    class Weights:
+        notices = ("half the side",)
+
+        def __call__(self, action):
+            try:
+                return action("large")
+            except MemoryError:
+                return action("small")
+
+    def drawn(method):
+        tried.append(method.backend)
+        if method.backend == "large":
+            raise MemoryError
+        return method.name
+
+    kit = Kit({"sources": (), "steps": 3}, weights=Weights())
+    assert kit.run("realnet-sdas", drawn) == "realnet-sdas" and tried == ["large", "small"]
+    assert kit.notices == ["half the side"] and Kit().notices == []
+    assert kit.run("cutout", lambda method: method.name) == "cutout"
