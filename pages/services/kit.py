@@ -12,6 +12,7 @@ from pages.services.workspace import Workspace
 if TYPE_CHECKING:
     from ias_core.synthesis.base import NgSource
     from ias_core.synthesis.pretrained.adapter import Adapter
+    from ias_core.synthesis.pretrained.backend import Backend
     from ias_core.synthesis.pretrained.retreat import BackendRunner
 
 _Result = TypeVar("_Result")
@@ -31,8 +32,7 @@ class Kit:
     def given(self, method: str) -> dict[str, Any]:
         """What ``ias_core.synthesis.base.build`` may hand to this method; loads weights where it needs them."""
         needs_weights = self.weights is not None and "backend" in _needs(method)
-        backend = {"backend": self.weights.backend} if needs_weights else {}
-        return {**self.shared, **backend, "adapter": self.adapters.get(method)}
+        return self._with(method, self.weights.backend if needs_weights else None)
 
     def run(self, method: str, action: Callable[[Any], _Result]) -> _Result:
         """``action(method built with what it needs)``, again with smaller weights where memory runs out.
@@ -46,7 +46,10 @@ class Kit:
 
         if self.weights is None or "backend" not in _needs(method):
             return action(build(method, self.given(method)))
-        return self.weights(lambda backend: action(build(method, self.given(method) | {"backend": backend})))
+        return self.weights(lambda backend: action(build(method, self._with(method, backend))))
+
+    def _with(self, method: str, backend: Backend | None) -> dict[str, Any]:
+        return {**self.shared, "adapter": self.adapters.get(method), "backend": backend}
 
     @property
     def notices(self) -> list[str]:

@@ -91,6 +91,9 @@ def make_dataset(
     if not 1 <= count <= _MOST_PER_METHOD:
         raise IasError(f"expected 1 to {_MOST_PER_METHOD} pictures per method, got {count}")
     needs = {need for name in asked for need in method_class(name).needs}
+    if "backend" in needs:
+        over = ", ".join(name for name in asked if "backend" in method_class(name).needs)
+        raise IasError(f"{over} needs diffusion weights, which are named and trained in the app: run it there")
     if "sources" in needs and ng is None:
         raise IasError("expected a real NG for methods that start from one: name its picture with --ng")
     config = _config(known, dials)

@@ -87,7 +87,7 @@ def test_same_seed_same_files(ok, out, tmp_path):
     first, again = manifest(out), manifest(tmp_path / "again")
     for found in (first, again):
         for method in found["methods"].values():
-            method.pop("seconds")
+            method.pop("seconds"), method.pop("peak_memory_bytes")
     assert first == again
 
 
@@ -152,7 +152,7 @@ def test_unreadable_pictures_are_named_and_an_empty_folder_is_refused(tmp_path, 
 
 
 def test_all_means_every_registered_method(monkeypatch, ok, tmp_path):
-    monkeypatch.setattr(synth, "method_names", lambda: METHODS)
+    monkeypatch.setattr(synth, "method_names", lambda given=(): METHODS)
     assert run(ok, tmp_path / "out", methods=("all",)) == 0
     assert list(manifest(tmp_path / "out")["methods"]) == list(METHODS)
 
@@ -210,3 +210,70 @@ def test_a_part_that_offers_no_place_hands_on_to_the_next():
     assert made.parents.tolist() == [1, 1, 1]
     with pytest.raises(SynthesisError, match="cutout: 20 draws"):
         synthesizers["cutout"]()(images[:1], count=1, seed=0)
+
+
+# --- from one real NG -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory) -> Path:
+    """``ok`` with 12 good plates, ``ng`` with scratched ones, and ``mask.png`` of the first of those."""
+    root = tmp_path_factory.mktemp("product")
+    small_run.write_pictures(root, n_ok=12, n_ng=2)
+    good, scratched = small_run.plate(1001).astype(int), small_run.scratched(1001).astype(int)
+    Image.fromarray((np.abs(scratched - good).max(2) > 0).astype(np.uint8) * 255).save(root / "mask.png")
+    return root
+
+
+def from_ng(product: Path, out: Path, *arguments: object) -> int:
+    asked = [
+        "synth",
+        "--ok",
+        product / "ok",
+        "--ng",
+        product / "ng" / "ng_01.png",
+        "--out",
+        out,
+        "--size",
+        64,
+        "--n",
+        6,
+    ]
+    return cli.main([str(one) for one in [*asked, "--method", "one-shot-diffusion", "--seed", 1, *arguments]])
+
+
+def test_one_ng_with_its_mask_becomes_many(product, tmp_path):
+    assert from_ng(product, tmp_path, "--mask", product / "mask.png") == 0
+    found = manifest(tmp_path)
+    assert found["ng"]["file"] == "ng_01.png" and found["ng"]["mask"] == "uploaded" and found["n_parents"] == 12
+    assert len(found["images"]) == 6 and {row["settings"]["source"] for row in found["images"]} == {"ng_01.png"}
+    assert (tmp_path / "contact" / "one-shot-diffusion.png").is_file()
+
+
+def test_without_a_mask_the_detector_proposes_one_and_its_memory_bank_gets_no_defects(product, tmp_path):
+    assert from_ng(product, tmp_path) == 0
+    found = manifest(tmp_path)
+    assert found["ng"]["mask"] == "proposed" and found["n_parents"] < 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--method", "one-shot-diffusion"], "name its picture with --ng"),
+        (["--method", "cutout", "--mask", "mask.png"], "--mask goes with --ng"),
+        (["--method", "one-shot-diffusion", "--ng", "gone.png"], "there is no such file"),
+        (["--method", "cutout", "--train-minutes", 0], "--train-minutes above 0"),
+        (["--method", "tf-idg"], "needs diffusion weights"),
+    ],
+)
+def test_what_an_ng_lacks_is_one_line(product, tmp_path, capsys, arguments, words):
+    assert cli.main([str(one) for one in ["synth", "--ok", product / "ok", "--out", tmp_path, *arguments]]) == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1, error
+
+
+def test_an_ng_of_another_size_is_refused(product, tmp_path, capsys):
+    Image.open(product / "ng" / "ng_01.png").resize((48, 48)).save(tmp_path / "small.png")
+    asked = ["synth", "--ok", product / "ok", "--out", tmp_path / "out", "--method", "one-shot-diffusion"]
+    assert cli.main([str(one) for one in [*asked, "--ng", tmp_path / "small.png", "--mask", product / "mask.png"]]) == 1
+    assert "48 x 48 px and the good parts are 96 x 96 px" in capsys.readouterr().err
