@@ -78,7 +78,7 @@ def test_only_the_difference_of_the_two_passes_comes_into_the_picture():
 def test_all_that_is_drawn_is_the_same_whatever_the_severity():
     faint, plain = (known().draw(scene(), severity, np.random.default_rng(5)) for severity in (0.2, 1.0))
     assert np.array_equal(faint.written, plain.written)
-    assert faint.settings | {"opacity": 1.0} == plain.settings
+    assert faint.settings["opacity"] == 0.2 and faint.settings | {"opacity": 1.0} == plain.settings
     assert plain.settings["source"] in ("first", "second")
     np.testing.assert_allclose(
         faint.picture - scene().picture, 0.2 * (plain.picture - scene().picture), atol=1e-6, rtol=1e-4
@@ -92,6 +92,10 @@ def test_one_seed_gives_one_set_of_bytes_and_another_seed_another():
     assert not np.array_equal(first.images, other.images)
     told = known()(images, count=12, seed=3).settings
     assert {one["source"] for one in told} == {"first", "second"} and len({one["noise_seed"] for one in told}) == 12
+    window = known().placed(scene(), np.random.default_rng(0)).window
+    (painted, plain), (_, again), (_, fresh) = (known().both(window, seed) for seed in (1, 1, 2))
+    assert np.array_equal(plain, again) and not np.array_equal(plain, fresh)
+    np.testing.assert_allclose(plain - painted, DEFECT * window.target[..., None].repeat(3, 2), atol=1e-6)
 
 
 def test_the_control_is_the_unpainted_pass_at_the_place_of_the_defect():
