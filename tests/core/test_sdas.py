@@ -104,11 +104,13 @@ def test_severity_zero_is_the_good_part_and_more_is_more():
 
 
 def test_change_to_noise_is_the_mean_change_over_the_part_s_own():
-    draw = drawn(0.5)
-    mask = cv2.erode(draw.written.astype(np.uint8), np.ones((5, 5))).astype(bool)  # convex enough: growing undone
-    parent = scene().picture
-    by_eye = np.abs((draw.picture - parent).mean(2))[mask].mean() / surrounding_noise(parent, mask)
-    assert draw.settings["change_to_noise"] == pytest.approx(by_eye, rel=0.15)
+    for noise in (0.01, 0.04):
+        grey = np.random.default_rng(0).normal(0.5, noise, (1, SIDE, SIDE, 1)).repeat(3, 3).astype(np.float32)
+        part = Scene(grey, 0, None, 12.0, MadeTextures())
+        draw = Sdas(model=by_hand()).draw(part, 0.5, np.random.default_rng(0))
+        mask = cv2.erode(draw.written.astype(np.uint8), np.ones((5, 5))).astype(bool)  # growing undone, but for notches
+        by_eye = np.abs((draw.picture - grey[0]).mean(2))[mask].mean() / surrounding_noise(grey[0], mask)
+        assert draw.settings["change_to_noise"] == pytest.approx(by_eye, rel=0.15)
 
 
 def test_pictures_are_the_parents_outside_and_the_same_for_the_same_seed():
