@@ -337,7 +337,7 @@ def test_a_training_leaves_the_shared_weights_and_the_process_as_they_were(backe
     assert told["seconds"] > 0 and told["peak_memory_bytes"] > 0 and len(told["loss"]) == 2
     assert {name.split(".")[0] for name in adapter.tensors} == {"unet", "text_encoder"}
     moved = [name for name, tensor in adapter.tensors.items() if ".lora_B." in name and bool(tensor.any())]
-    assert len(moved) == sum(".lora_B." in name for name in adapter.tensors)
+    assert len(moved) == len(adapter.tensors) // 2 > 0  # the others are A
 
 
 def test_a_stopped_training_keeps_what_it_has(backend):
@@ -388,9 +388,8 @@ def test_weights_for_text_to_image_are_refused(tmp_path):
 
 
 def test_the_adapter_is_laid_once_for_all_pictures_of_a_call_and_not_kept(method, monkeypatch):
-    laid = []
-    lay = DefectFill.lay
-    monkeypatch.setattr(DefectFill, "lay", lambda self: laid.append(self) or lay(self))
+    laid, own = [], method.lay()
+    monkeypatch.setattr(DefectFill, "lay", lambda self: laid.append(self) or own)
     method(OK, count=2, seed=1)
     assert len(laid) == 1
     method.paint(window(), seeded())

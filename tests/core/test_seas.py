@@ -109,7 +109,7 @@ def test_new_words_start_from_known_ones_and_nothing_else_of_the_text_changes(ba
 
 
 def test_words_are_bound_to_the_mask(backend):
-    """How to check (2), on a toy and in 20 steps instead of 100: below 0.4 before, above 0.5 after, at three noises."""
+    """How to check (2), on a toy and in 15 steps instead of 100: below 0.4 before, above 0.5 after, at three noises."""
     made = seas_training.untrained(backend, seeded(), full=True)
     made.own.unet.requires_grad_(True)
     ng, _, cells = seas_training._encoded(ng_sources(1), backend)
@@ -130,7 +130,7 @@ def test_words_are_bound_to_the_mask(backend):
     assert max(ious()) < 0.4
     generator = seeded(1)
     groups = [(list(made.unet.values()), 3e-3), ([made.words], 3e-3)]
-    finetune(groups, lambda: sum(binding.losses(made.own, ng, cells, ok, generator)), backend, steps=20, watch=on)
+    finetune(groups, lambda: sum(binding.losses(made.own, ng, cells, ok, generator)), backend, steps=15, watch=on)
     assert min(ious()) > 0.5
 
 
