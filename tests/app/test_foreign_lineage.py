@@ -282,18 +282,19 @@ def test_a_memory_bank_part_would_score_too_low(ws, tmp_path, source):
 def test_planted_faults_are_found_and_pictures_without_a_part_are_not_judged(ws, tmp_path, source):
     parts = Ledger(ws).records(role="calibration_ok")
     files = on_parts(parts[:3])
-    files["images/copy.png"], files["masks/copy.png"] = png(pixels_of(parts[3])), png(SQUARE)  # nothing in it
+    in_bank = Ledger(ws).records(role="memory_bank")[0]
+    for name, part in (("copy", parts[3]), ("copy in bank", in_bank)):  # nothing in them
+        files[f"images/{name}.png"], files[f"masks/{name}.png"] = png(pixels_of(part)), png(SQUARE)
     again = spotted(pixels_of(parts[0]), at(8, 8))
     again[8, 8] = 240
     files["images/repeat.png"], files["masks/repeat.png"] = png(again), png(at(8, 8))
-    files["images/strange.png"], files["masks/strange.png"] = png(small_run.plate(9001)), png(SQUARE)
-    _, facts, _ = score_foreign(
-        ws, "imported-x", of(ws, tmp_path / "set", files), bench_of(ws, source, tmp_path / "out")
-    )
-    assert facts["rejected"][:3] == ["", "", ""] and facts["rejected"][5] == ""
-    assert "rounding the grey levels" in facts["rejected"][3]
-    assert facts["rejected"][4] == "near-duplicate of imported-x-000"
-    assert facts["filters"] == {"null": 1, "duplicate": 1}
+    files["images/!strange.png"], files["masks/!strange.png"] = png(small_run.plate(9001)), png(SQUARE)
+    one = of(ws, tmp_path / "set", files)
+    _, facts, _ = score_foreign(ws, "imported-x", one, bench_of(ws, source, tmp_path / "out"))
+    assert facts["rejected"][:4] == ["", "", "", ""]  # the strange one is the first of them
+    assert "rounding the grey levels" in facts["rejected"][4] and "rounding the grey levels" in facts["rejected"][5]
+    assert facts["rejected"][6] == "near-duplicate of imported-x-001"
+    assert facts["filters"] == {"null": 2, "duplicate": 1}
 
 
 def test_unknown_lineage_keeps_its_verdicts_and_counts_nowhere_whatever_the_filters(ws, tmp_path, source):
@@ -344,6 +345,8 @@ def test_sources_and_severities_are_known_for_all_or_none(ws, tmp_path):
     assert made.severities.tolist() == [1.0, 1.0]
     rows[1]["severity"] = 0.75
     files["manifest.json"] = manifest(*({key: row[key] for key in ("file", "severity")} for row in rows))
+    made, parents = to_defects(ws, "imported-x", of(ws, tmp_path / "c", files, backgrounds="drawn"), SIZE)
+    assert (made.parents == -1).all() and not parents  # by the person's word, whatever they look like
     made, _ = to_defects(ws, "imported-x", of(ws, tmp_path / "b", files), SIZE)
     assert made.severities.tolist() == [0.25, 0.75] and not any("source" in values for values in made.settings)
 

@@ -88,6 +88,10 @@ def test_from_a_folder_to_an_imported_set_and_out_again(ws, folder):
     assert button_of(page, "Import the set").disabled and "What follows from the answers is said" in text_of(page)
     assert page.multiselect[0].value == [Ledger(ws).records(label="ng")[1].sha256]  # as the manifest says
     page = answer(page)
+    picked = page.multiselect[0].value
+    checked(page.multiselect[0].set_value([]).run())
+    assert button_of(page, "Import the set").disabled
+    checked(page.multiselect[0].set_value(picked).run())
     assert "never verify again" in text_of(page) and "5 real NG stay free" in text_of(page)
     assert {r.role for r in Ledger(ws).records(label="ng")} == {"verification_ng"} and not sets_of(ws)
     checked(button_of(page, "Import the set").click().run())
