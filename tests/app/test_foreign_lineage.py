@@ -13,6 +13,7 @@ from PIL import Image
 
 from calibration.control import DIFFERS, NOT_TOLD_APART
 from calibration.drawn_control import CANNOT_TELL
+from ias_core import twins
 from ias_core.errors import IasError, ImageRefused, RoleConflict
 from ias_core.synthesis.measures import contrast_to_noise, signal_to_noise
 from pages.services.artifacts import DETECTOR, SYNTHESIS, DetectorResult, load_result
@@ -311,7 +312,8 @@ def test_unknown_lineage_keeps_its_verdicts_and_counts_nowhere_whatever_the_filt
         assert "not known which real NG" in evidence.voiceless["imported-x"]
 
 
-def test_drawn_sets_count_only_with_a_control_like_good_parts(ws, tmp_path, source):
+def test_drawn_sets_count_only_with_a_control_like_good_parts(ws, tmp_path, source, monkeypatch):
+    monkeypatch.setattr(twins, "find_twins", lambda ours, theirs: [])  # none is here, and looking takes seconds
     files = {f"images/{i}.png": png(spotted(small_run.plate(9100 + i))) for i in range(4)}
     files |= {f"masks/{i}.png": png(SQUARE) for i in range(4)}
     files |= {f"control/{i}.png": png(small_run.plate(9200 + i)) for i in range(14)}

@@ -446,9 +446,10 @@ def test_few_good_parts_know_only_exact_matches_and_twins_are_one_part():
 def test_brightness_alone_makes_no_other_part():
     """On a line whose pictures differ in brightness, as electroluminescence does, and by a generator that shifts it."""
     plates = [np.clip(small_run.plate(i) + (i % 7 - 3) * 12.0, 0, 255).astype(np.uint8) for i in range(25)]
+    finder = finder_of(plates)
     for i in (0, 3, 6):
         child = np.clip(plates[i].astype(int) + (15 if i < 5 else -15), 0, 255).astype(np.uint8)
-        assert look(finder_of(plates), child) == (i, NEAR)
+        assert look(finder, child) == (i, NEAR)
 
 
 def test_a_feathered_border_is_exact_and_a_far_change_is_not():
