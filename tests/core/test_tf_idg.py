@@ -514,6 +514,9 @@ def test_with_no_defect_to_draw_both_passes_are_one(backends, tier, monkeypatch)
     made, without = task.both(3)
     np.testing.assert_allclose(made, without, atol=1e-5)
     assert np.abs(without - round_trip(here.canvas, backend)).max() > 0.01
+    task.prompts = PROMPTS  # the defect's word is for the second pass alone
+    worded, same = task.both(3)
+    assert np.array_equal(same, without) and np.abs(worded - made).max() > 1e-4
 
 
 def test_inpainting_weights_see_the_canvas_without_the_target_and_start_from_the_collage(backends):
