@@ -37,6 +37,8 @@ def tiny(monkeypatch):
     monkeypatch.setattr(ok_to_ok, "ok_to_ok_change", lambda model, p, *, seed: steps["tested"].append(p) or 4.25)
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(training, "_WATCH_S", 0.0)
+    monkeypatch.setattr(training, "_BATCH", 2)
+    monkeypatch.setattr(training, "_SCALE_CROPS", 4)
     monkeypatch.setattr(training, "preview", lambda model, shown, seed: np.full((4, 6, 3), seed, np.uint8))
     monkeypatch.setattr(pixel_model, "MOST_TESTED", 2)
     return steps
