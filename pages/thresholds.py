@@ -186,10 +186,9 @@ def draw(value, ok, caught, real) -> None:
         charts.ScoreGroup("synthetic", f"Synthetic NG, {words.method(n)}", s, evidence.names[n])
         for n, s in evidence.synthetic.items()
     ]
-    bands = [
-        ("synthetic", f"synthetic NG, {words.method(n)}", band, area) for n, (area, band) in table.synthetic_roc.items()
-    ]
-    pointwise = {f"synthetic NG, {words.method(n)}": trust.bands[n] for n in table.synthetic_roc}
+    labels = {n: f"synthetic NG, {words.method_from(n, evidence.sources.get(n, ()))}" for n in table.synthetic_roc}
+    bands = [("synthetic", labels[n], band, area) for n, (area, band) in table.synthetic_roc.items()]
+    pointwise = {labels[n]: trust.bands[n] for n in table.synthetic_roc}
     operating = [("synthetic", words.method(n), ok, bound) for n, bound in caught.items()]
     if real is not None:
         groups.append(charts.ScoreGroup("real", "Real NG", evidence.ng_real, real_names()))

@@ -6,6 +6,7 @@ import streamlit as st
 from calibration.bounds import needed_ng
 from pages.services.decision import current_decision
 from pages.services.detection import unscored_ng
+from pages.services.foreign_answers import nobody_was_asked_about
 from pages.services.intake import add_verification_ng
 from pages.services.ledger import Ledger
 from pages.services.pictures import read_at_size
@@ -36,6 +37,12 @@ if not free:
         "0 real NG are free for verification, so the threshold stays **provisional**. One caught NG would "
         "prove an escape "
         "rate of at most 95 %, ten caught of ten at most 26 %, 59 of 59 at most 5 % (95 % confidence)."
+    )
+if unasked := nobody_was_asked_about(ws, config.synthesis.imported):
+    st.warning(
+        f"{len(unasked)} real NG came after a set made elsewhere was imported, and nobody has said whether they taught "
+        f"it: {', '.join(record.name for record in unasked[:5])}{', ...' if len(unasked) > 5 else ''}. Import the set "
+        "again and answer, or take it out; what taught a generator can never verify."
     )
 with st.expander("Add real NG for verification", expanded=not free):
     files = st.file_uploader(

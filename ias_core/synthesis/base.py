@@ -183,6 +183,6 @@ class ImageSynthesizer(Protocol):
         ShapeError
             Images or dials that do not fit, or a ``size_px`` for a method without a size.
         SynthesisError
-            20 draws in a row that changed nothing a person could see.
+            Many draws in a row that changed nothing a person could see.
         """
         ...

@@ -21,7 +21,6 @@ PUBLISHED_SIDE_PX = 256  # the sources quote sizes for pictures of this side
 LEAST_SIDE_PX = 32
 LEAST_AREA_PX = 4
 LEAST_CHANGE = 2 * GREY_LEVEL  # mean over the mask
-_TRIES = 20
 _PARENTS = 5  # OK images that are tried before a defect is given up: one part may offer it no place
 _CLOSING = np.ones((5, 5), np.uint8)
 _REACH = 2  # of the closing
@@ -106,6 +105,7 @@ class Recipe:
     severities : the range that the published recipe draws its strength from
     has_size : whether ``draw`` obeys ``scene.size_px``
     needs, has_control : see ``ias_core.synthesis.base.ImageSynthesizer``
+    tries : draws on one good part until one can be seen
     """
 
     name: ClassVar[str]
@@ -113,6 +113,7 @@ class Recipe:
     has_size: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     has_control: ClassVar[bool] = False
+    tries: ClassVar[int] = 20
 
     def draw(self, scene: Scene, severity: float, rng: np.random.Generator) -> Draw:
         """One defect; raises Void where this draw makes none."""
@@ -179,7 +180,7 @@ class Recipe:
     ) -> tuple[np.ndarray, np.ndarray, float, Draw]:
         """The first draw that can be seen; a severity that was drawn too faint is drawn again as well."""
         reason = ""
-        for _ in range(_TRIES):
+        for _ in range(self.tries):
             drawn = rng.uniform(*self.severities)  # also where it is given: the rest of the draw stays the same
             strength = drawn if severity is None else severity
             try:
@@ -191,8 +192,8 @@ class Recipe:
             return child, mask, strength, found
         at = "" if severity is None else f" at severity {severity:g}"
         raise SynthesisError(
-            f"{self.name}: {_TRIES} draws{at} made no visible defect ({reason}); change severity or size, or choose "
-            "another method for this product"
+            f"{self.name}: {self.tries} draws{at} made no visible defect ({reason}); change severity or size, or "
+            "choose another method for this product"
         )
 
 

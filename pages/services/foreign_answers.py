@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,9 @@ from ias_core.errors import IasError, ImageRefused
 from ias_core.folders import NG
 from ias_core.imaging import read_bytes
 from pages.services.artifacts import digest_of
-from pages.services.foreign_lineage import Lineage, teachers
+from pages.services.foreign_lineage import Lineage, barred, teachers, unanswered
 from pages.services.foreign_set import ForeignSet, forget, load
-from pages.services.ledger import Ledger
+from pages.services.ledger import ImageRecord, Ledger
 from pages.services.workspace import Workspace
 
 PREFIX = "imported-"
@@ -125,3 +126,23 @@ def _path(ws: Workspace, digest: str) -> Path:
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise IasError(f"setting imported: expected the digest of an imported set, 64 hex digits, got {digest!r}")
     return ws.images / f"foreign-{digest}.json"
+
+
+def that_may_count(ws: Workspace, sets: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of the sets (name -> digest) that their answers do not bar; one that cannot be read is left out."""
+    return tuple(name for name, one in _readable(ws, sets).items() if not barred(ws, one.set, one.lineage))
+
+
+def nobody_was_asked_about(ws: Workspace, sets: Mapping[str, str]) -> list[ImageRecord]:
+    """Real NG free to verify, of which no answer says whether they taught one of these sets."""
+    real = Ledger(ws).records(role="verification_ng")
+    found = {record.sha256: record for one in _readable(ws, sets).values() for record in unanswered(real, one.lineage)}
+    return list(found.values())
+
+
+def _readable(ws: Workspace, sets: Mapping[str, str]) -> dict[str, Imported]:
+    found = {}
+    for name, digest in sets.items():
+        with suppress(IasError):
+            found[name] = imported(ws, digest)
+    return found

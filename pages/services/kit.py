@@ -105,7 +105,7 @@ def kit_of_sources(sources: tuple[NgSource, ...], config: SynthesisConfig) -> Ki
 def options(config: SynthesisConfig) -> dict[str, Any]:
     """Settings that methods have fields for."""
     pretrained = config.pretrained
-    words = {"product": pretrained.product, "defect": pretrained.defect, "steps": pretrained.steps}
+    words = {"product": pretrained.product, "defect": pretrained.defect, "steps": pretrained.steps or None}
     return one_shot_options(config.one_shot) | words
 
 

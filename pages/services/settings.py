@@ -72,7 +72,8 @@ class PretrainedConfig:
     """Diffusion weights of the user's, and what methods over them are told; see ``ias_core.synthesis.pretrained``.
 
     ``weights``, ``controlnet``, ``ip_adapter``: a folder of this machine or a hub id; empty for none. ``product``,
-    ``defect``: words for prompts. ``steps``: of denoising. ``adapters``: method -> digest of what it was trained to.
+    ``defect``: words for prompts. ``steps``: of denoising; 0: as each method has it. ``adapters``: method -> digest of
+    what it was trained to.
     """
 
     weights: str = ""
@@ -80,11 +81,11 @@ class PretrainedConfig:
     ip_adapter: str = ""
     product: str = "part"
     defect: str = "defect"
-    steps: int = 50
+    steps: int = 0
     adapters: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check(1 <= self.steps <= 1000, "steps", "in 1..1000", self.steps)
+        _check(0 <= self.steps <= 1000, "steps", "in 0..1000", self.steps)
 
 
 @dataclass(frozen=True, slots=True)

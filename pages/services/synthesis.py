@@ -179,8 +179,9 @@ def synthesize(
     for name, imported_digest in config.synthesis.imported.items():
         progress("imported", 0, 1, f"scoring {name}")
         try:
-            with clock(name):
+            with clock(name), PeakMemory(str(source.device)) as peak:
                 sets[name], facts[name], _ = score_foreign(ws, name, imported(ws, imported_digest), bench)
+            facts[name] |= {"seconds": clock.seconds[name], "peak_memory_bytes": peak.bytes}
         except IasError as error:  # files that were moved or changed
             if name == config.synthesis.primary:
                 raise

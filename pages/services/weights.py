@@ -25,6 +25,7 @@ _KINDS = {
 }
 _FAMILIES = {"sd": "Stable Diffusion 1 or 2", "sdxl": "Stable Diffusion XL", "ddpm": "a diffusion model of pixels"}
 PLACES = ("weights", "controlnet", "ip_adapter")  # of PretrainedConfig
+USUAL_STEPS = 50  # of denoising, where each method has its own
 _KNOWN: dict[tuple[str, int, int], str] = {}  # sha256 of files that this process has read
 _RUNNING = threading.Lock()
 
@@ -87,7 +88,7 @@ def outlook(config: PretrainedConfig, have: Hardware) -> Outlook:
     planned = None
     if not wrong:
         try:
-            planned = plan(**{name: found.get(name) for name in PLACES}, have=have, steps=config.steps)
+            planned = plan(**{name: found.get(name) for name in PLACES}, have=have, steps=config.steps or USUAL_STEPS)
         except WeightsUnavailable as error:
             wrong.append(sentence(error))
     return Outlook(facts, tuple(wrong), planned, {} if planned is None else _methods(found, planned))
@@ -106,7 +107,7 @@ def backend_runner(config: RunConfig) -> BackendRunner:
 
     pretrained = config.synthesis.pretrained
     found = _checked(pretrained)
-    first = plan(**found, have=hardware(config.detector.device), steps=pretrained.steps)
+    first = plan(**found, have=hardware(config.detector.device), steps=pretrained.steps or USUAL_STEPS)
     digest = digest_of(pretrained)
     return BackendRunner(lambda planned: load(pretrained, planned, digest), first)
 

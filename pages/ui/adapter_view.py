@@ -44,7 +44,8 @@ def _row(ws: Workspace, config: RunConfig, name: str, have: Trained | None, *, n
             old = "" if have.fits else " **It learned from other NG than those chosen now.**"
             left.caption(
                 f"Trained: {facts.get('steps', 'unknown')} steps in {facts.get('seconds', 0):.0f} s, seed "
-                f"{facts.get('seed')}, from {', '.join(facts.get('sources', []))}; digest {have.digest[:12]}.{old}"
+                f"{facts.get('seed')}, from {', '.join(facts.get('sources', []))}; digest {have.digest[:12]}.{old} "
+                f"{facts.get('note', '')}"
             )
         steps = middle.number_input(
             "Steps", 1, 20000, STEPS[name], key=f"adapter-steps-{name}", help="As published, where it is known"

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.services.foreign_answers import that_may_count
 from pages.services.made import lacking, texture_source, usable_methods
 from pages.services.preview import candidates
 from pages.services.settings import MIXTURE, RunConfig, SynthesisConfig
@@ -26,7 +27,7 @@ def show(ws: Workspace, config: RunConfig) -> None:
             synthesis.primary,
             save=lambda chosen, primary: _keep(ws, methods=chosen, primary=primary),
             graded=graded,
-            also_primary=(*((MIXTURE,) if synthesis.mixture else ()), *synthesis.imported),
+            also_primary=(*((MIXTURE,) if synthesis.mixture else ()), *_imports(ws, synthesis)),
             lacking=lacking(synthesis),
         )
     usable = tuple(name for name in usable_methods(synthesis) if name != graded)
@@ -51,6 +52,12 @@ def show(ws: Workspace, config: RunConfig) -> None:
         _amount(ws, config)
     with field:
         method_picker.table()
+
+
+def _imports(ws: Workspace, synthesis: SynthesisConfig) -> tuple[str, ...]:
+    """Sets made elsewhere that thresholds may use; the one that they use now is among them, whatever it is."""
+    counting = that_may_count(ws, synthesis.imported)
+    return tuple(name for name in synthesis.imported if name in counting or name == synthesis.primary)
 
 
 def _amount(ws: Workspace, config: RunConfig) -> None:

@@ -119,22 +119,21 @@ def _reject(ws: Workspace, detector: DetectorResult, config: RunConfig, picture:
 
 
 def _made(method: str, facts: dict[str, Any], areas: dict[str, Auroc]) -> str:
-    n = len(facts["severities"])
-    made = f"{n} made"
-    kept = quality_view.marks(facts).count("kept")
-    if kept < n:
-        made += f", {kept} kept"
+    """Sentences without the last full stop."""
+    n, kept = len(facts["severities"]), quality_view.marks(facts).count("kept")
+    told = [f"{n} made" + (f", {kept} kept" if kept < n else "")]
     if method in areas:
         area = areas[method]
-        made += (
-            f"; AUROC against {area.n_ok} good parts {area.auroc:.3f} (95 %: {area.low:.3f} to {area.high:.3f}). "
-            f"Median feature shift inside the masks: {facts['shift_in_R']} R"
-        )
+        told[0] += f"; AUROC against {area.n_ok} good parts {area.auroc:.3f} (95 %: {area.low:.3f} to {area.high:.3f})"
+        if facts["shift_in_R"] is not None:
+            told.append(f"Median feature shift inside the masks: {facts['shift_in_R']} R")
     if sources := sources_of(facts):
-        made += f". {words.capital(words.one_defect(sources))}"
+        told.append(words.capital(words.one_defect(sources)))
     if "peak_memory_bytes" in facts:
-        made += f". Made and scored in {facts['seconds']:.1f} s, peak memory {facts['peak_memory_bytes'] / 1e9:.1f} GB"
-    return made
+        told.append(
+            f"Made and scored in {facts['seconds']:.1f} s, peak memory {facts['peak_memory_bytes'] / 1e9:.1f} GB"
+        )
+    return ". ".join(told)
 
 
 def _caption(score: float, facts: dict[str, Any], i: int, mark: str) -> str:

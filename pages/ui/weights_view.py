@@ -245,10 +245,10 @@ def _words(pretrained: PretrainedConfig, save: Save) -> None:
         )
     steps.number_input(
         "Steps of denoising",
-        1,
+        0,
         1000,
         pretrained.steps,
         key=f"{_KEY}steps",
         on_change=lambda: save(steps=int(state.widget_value(f"{_KEY}steps"))),
-        help="More is slower; 20 to 50 is usual",
+        help="More is slower; 0: as each method has it, 20 to 100",
     )

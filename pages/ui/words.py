@@ -104,6 +104,17 @@ def method(key: str) -> str:
     return (METHODS | FEATURE_METHODS | DISCRIMINATORS).get(key, key)
 
 
+def method_from(key: str, sources: Sequence[str]) -> str:
+    """Name of a method, with the number of real NG it starts from where it starts from any.
+
+    Examples
+    --------
+    >>> method_from("nsa", ()), method_from("one-shot-diffusion", ["a.png"] * 40)
+    ('NSA', 'one-shot transplant from 1 real NG')
+    """
+    return f"{method(key)} from {len(set(sources))} real NG" if sources else method(key)
+
+
 def one_defect(sources: Sequence[str]) -> str:
     """How many NG the pictures of a method were made from, and what that means.
 

@@ -18,7 +18,15 @@ from ias_core.errors import IasError, ImageRefused, RoleConflict
 from ias_core.synthesis.measures import contrast_to_noise, signal_to_noise
 from pages.services.artifacts import DETECTOR, SYNTHESIS, DetectorResult, load_result
 from pages.services.detection import FeatureSource
-from pages.services.foreign_answers import admit, discard, imported, key_of, remove
+from pages.services.foreign_answers import (
+    admit,
+    discard,
+    imported,
+    key_of,
+    nobody_was_asked_about,
+    remove,
+    that_may_count,
+)
 from pages.services.foreign_lineage import BARS, TELLS, WARNS, Lineage, barred, consequences, unanswered
 from pages.services.foreign_scores import Bench, score_foreign, to_defects
 from pages.services.foreign_set import ForeignSet
@@ -85,8 +93,12 @@ def test_ng_that_came_after_the_answers_are_asked_about(ws, foreign):
     assert [record.sha256 for record in unanswered(Ledger(ws).records(label="ng"), answers)] == [late]
     assert "1 real NG (ng_05.png) came after" in barred(ws, foreign, answers)
     assert not barred(ws, foreign, lineage(ws))
+    sets = {"early": admit(ws, foreign, answers), "asked": admit(ws, foreign, lineage(ws)), "gone": 64 * "0"}
+    assert that_may_count(ws, sets) == ("asked",)
+    assert [record.sha256 for record in nobody_was_asked_about(ws, sets)] == [late]
     Ledger(ws).assign([late], "generator_seed", by="test", why="test")  # it verifies nothing any more
     assert not barred(ws, foreign, answers)
+    assert that_may_count(ws, sets) == ("early", "asked") and not nobody_was_asked_about(ws, sets)
 
 
 def test_the_manifest_holds_against_the_person(ws, tmp_path):

@@ -98,6 +98,7 @@ class Pretrained(Recipe):
     style_of: ClassVar[str] = ""
     whole: ClassVar[bool] = False
     has_control: ClassVar[bool] = True
+    tries: ClassVar[int] = 4  # each may take minutes without a GPU
 
     @classmethod
     def fit(
