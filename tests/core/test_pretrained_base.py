@@ -179,6 +179,7 @@ def test_opacity_is_whole_in_the_mask_and_none_beyond_four_pixels():
     [
         ({"kind": "inpainting"}, "4-channel U-Net.*loaded.*9-channel"),
         ({"family": "sdxl"}, "1.x or 2.x.*loaded.*XL"),
+        ({"kind": "unconditional", "family": "ddpm"}, "loaded.*a diffusion model of pixels of one product"),
         ({"extras": frozenset({"ip-adapter"})}, "cannot draw with ip-adapter"),
     ],
 )

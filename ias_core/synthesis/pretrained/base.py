@@ -38,8 +38,9 @@ Watch = Callable[[int, int, float], bool]
 KINDS = {
     "text-to-image": "for text to image (4-channel U-Net)",
     "inpainting": "for inpainting (9-channel U-Net)",
+    "unconditional": "of one product (no words)",
 }
-FAMILIES = {"sd": "Stable Diffusion 1.x or 2.x", "sdxl": "Stable Diffusion XL"}
+FAMILIES = {"sd": "Stable Diffusion 1.x or 2.x", "sdxl": "Stable Diffusion XL", "ddpm": "a diffusion model of pixels"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
