@@ -59,6 +59,7 @@ def of_result(result: SynthesisResult) -> tuple[list[MethodSet], dict[str, Any]]
                     "n_made": len(rows),
                     "seconds": facts.get("seconds"),
                     "peak_memory_bytes": facts.get("peak_memory_bytes"),
+                    "made_with": facts.get("made_with", {}),
                 },
             )
         )

@@ -51,16 +51,33 @@ class Kit:
     def _with(self, method: str, backend: Backend | None) -> dict[str, Any]:
         return {**self.shared, "adapter": self.adapters.get(method), "backend": backend}
 
+    def made_with(self, method: str) -> dict[str, str]:
+        """sha256 of the networks that the method drew with, for manifests; empty where it needs none."""
+        takes = {one.name for one in fields(_class(method))}
+        found = {
+            "weights": self.weights.backend if self.weights is not None and "backend" in takes else None,
+            "adapter": self.adapters.get(method),
+            "pixel_model": self.shared.get("model") if "model" in takes and self._draws_with_model(method) else None,
+        }
+        return {what: network.digest for what, network in found.items() if network is not None}
+
+    def _draws_with_model(self, method: str) -> bool:
+        return "model" in _needs(method) or bool(self.shared.get("softness"))
+
     @property
     def notices(self) -> list[str]:
         """What a lack of memory made smaller."""
         return list(self.weights.notices) if self.weights is not None else []
 
 
-def _needs(method: str) -> tuple[str, ...]:
+def _class(method: str) -> type:
     from pages.services.made import method_class
 
-    return method_class(method).needs
+    return method_class(method)
+
+
+def _needs(method: str) -> tuple[str, ...]:
+    return _class(method).needs
 
 
 def kit_of(ws: Workspace, config: RunConfig, methods: Iterable[str], *, to_train: bool = False) -> Kit:

@@ -233,7 +233,8 @@ def quality_row(facts: dict[str, Any]) -> dict[str, Any]:
     """What became of a method's pictures, as ``calibration.json`` has it.
 
     "from_ng": the real NG they were made from; "control": verdict on good parts redrawn without a defect, None for
-    methods that redraw none; "blocked": why the method has no voice, "" where it has one.
+    methods that redraw none; "blocked": why the method has no voice, "" where it has one; "made_with": sha256 of the
+    networks that drew them.
     """
     counts = kept(facts)
     border = facts.get("quality", {}).get("border", {})
@@ -241,6 +242,7 @@ def quality_row(facts: dict[str, Any]) -> dict[str, Any]:
         "from_ng": sorted(set(sources_of(facts))),
         "control": facts.get("control"),
         "blocked": facts.get("blocked", ""),
+        "made_with": facts.get("made_with", {}),
         "n_made": len(counts),
         "n_kept": int(counts.sum()),
         "rejected": dict(facts.get("filters", {})),

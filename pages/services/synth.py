@@ -130,6 +130,7 @@ def make_dataset(
             about = {
                 "seconds": round(seconds, 3),
                 "peak_memory_bytes": peak.bytes,
+                "made_with": kit.made_with(name),
                 "severity_asked": config.severity.get(name),  # null: drawn as published
                 "size_px_asked": config.size_px.get(name),
             }

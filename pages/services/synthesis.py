@@ -239,6 +239,7 @@ def _one_method(
         "parents": [record.sha256 for record in parent_of],
         "parent_names": [record.name for record in parent_of],
         **facts_of(made, setup.pictures),
+        "made_with": {} if name == settings.MIXTURE else setup.kit.made_with(name),
         "picture_ids": [picture_id(image) for image in made.images],
         "shift_in_R": median_shift(features, setup.features, made, float(np.median(setup.d0))),
     }

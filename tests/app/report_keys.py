@@ -73,5 +73,5 @@ TRANSFER = {
     "verdict",
     "why",
 }
-QUALITY = {"n_made", "n_kept", "rejected", "border_auroc", "from_ng", "control", "blocked"}
+QUALITY = {"n_made", "n_kept", "rejected", "border_auroc", "from_ng", "control", "blocked", "made_with"}
 PLAN = {"wrong", "n", "rate", "confidence", "proven", "needed", "more", "one_more"}

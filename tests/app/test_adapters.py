@@ -93,6 +93,7 @@ def test_a_run_draws_with_the_weights_and_judges_what_they_do_to_good_parts(prod
     facts = result.meta["methods"]["tf-idg"]
     assert facts["control"]["n"] > 1 and facts["control"]["median_shift"] != 0
     assert {drawn["source"] for drawn in facts["settings"]} == {"ng_00.png"}
+    assert list(facts["made_with"]) == ["weights"] and len(facts["made_with"]["weights"]) == 64
     assert facts["seconds"] > 0 and facts["peak_memory_bytes"] > 0
     assert kept(facts).any() != bool(facts.get("blocked"))
 

@@ -296,7 +296,7 @@ def test_report_says_per_method_what_counts(ws):
     assert rows[OWN]["n_made"] == 10 and rows[OWN]["n_kept"] == 8 and rows[OWN]["rejected"]["null"] == 2
     assert set(rows[OWN]["border_auroc"]) == {"auroc", "low", "high", "p"}
     told = {"n_made": 30, "n_kept": 30, "rejected": {}, "border_auroc": None}
-    assert rows["graded-spot"] == told | {"from_ng": [], "control": None, "blocked": ""}
+    assert rows["graded-spot"] == told | {"from_ng": [], "control": None, "blocked": "", "made_with": {}}
     assert len(report["scores"]["synthetic"][OWN]) == 8
 
 
@@ -304,7 +304,7 @@ def test_results_from_before_quality_control_still_count_whole():
     facts = {"severities": [0.1, 0.2]}
     assert kept(facts).tolist() == [True, True]
     told = {"n_made": 2, "n_kept": 2, "rejected": {}, "border_auroc": None}
-    assert quality_row(facts) == told | {"from_ng": [], "control": None, "blocked": ""}
+    assert quality_row(facts) == told | {"from_ng": [], "control": None, "blocked": "", "made_with": {}}
 
 
 def test_effects_are_what_the_whole_table_says(ws):
