@@ -256,7 +256,7 @@ def run_synth(asked: argparse.Namespace) -> int:
         options = OneShotConfig(
             softness=asked.softness, place=asked.place, turn=asked.turn, model="to be trained" if asked.softness else ""
         )
-        ng = FromNg(asked.ng, asked.mask, options, asked.train_minutes)
+        ng = FromNg(asked.ng, asked.mask, options)
     dials = {
         name: value for name, value in (("severity", asked.severity), ("size_px", asked.defect_px)) if value is not None
     }
@@ -272,6 +272,7 @@ def run_synth(asked: argparse.Namespace) -> int:
         foreground=asked.foreground or ("found" if ng else "none"),
         progress=_print_stage(),
         ng=ng,
+        minutes=asked.train_minutes,
     )
     for name, reason in found.refused.items():
         print(f"  refused: {name}: {reason}")

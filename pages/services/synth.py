@@ -22,7 +22,6 @@ from pages.services.settings import OneShotConfig, SynthesisConfig
 from pages.services.synth_ng import FromNg, pixel_model, start_from
 
 ALL = "all"
-DEFAULT_MINUTES = 5.0
 _MAX_SIDE_PX, _MOST_PER_METHOD = 1024, 2000
 
 
@@ -56,6 +55,7 @@ def make_dataset(
     foreground: str,
     progress: Progress,
     ng: FromNg | None = None,
+    minutes: float = 5.0,
 ) -> Synthesised:
     """Every asked method's NG pictures, masks and contact sheet, and one manifest, in ``out``.
 
@@ -76,6 +76,8 @@ def make_dataset(
         "none", or "found": defects stay on the part that is found in each picture.
     ng : FromNg, optional
         A real NG, for methods that start from one.
+    minutes : float
+        Of training the pixel model, where one is needed; half of the good parts teach it and get no defects.
 
     Raises
     ------
@@ -103,8 +105,8 @@ def make_dataset(
     pictures = np.stack([picture for _, picture in parents])
     options, given = (ng.options, {"sources": (start.source,)}) if ng and start else (OneShotConfig(), {})
     if options.softness or "model" in needs:
-        minutes = ng.minutes if ng else DEFAULT_MINUTES
-        given["model"] = pixel_model(pictures, out, seed=seed, minutes=minutes, progress=progress)
+        taught, (parents, pictures) = pictures[::2], (parents[1::2], pictures[1::2])  # canvases that it never saw
+        given["model"] = pixel_model(taught, pictures, out, seed=seed, minutes=minutes, progress=progress)
     kit = Kit(one_shot_options(options) | given)
     source = texture_source(str(textures) if textures else "")
     parts = np.stack([find_part(picture).mask for picture in pictures]) if foreground == "found" else None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ias_core.synthesis.one_shot.pixel_model import PixelModel
 
 MODEL_NAME = "pixel_model.safetensors"
+_TESTED = 20  # good parts that show what the model does to surface it never saw
 _STRIDE = 32  # the detector's input is a multiple of it
 
 
@@ -34,13 +35,11 @@ class FromNg:
 
     picture, mask : files; without a mask one is proposed by a detector built on half of the good parts
     options : how its defect is carried over; ``model`` is not looked at
-    minutes : of training the pixel model, where one is needed
     """
 
     picture: Path
     mask: Path | None
     options: OneShotConfig
-    minutes: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,16 +93,30 @@ def start_from(good: Sequence[FoundFile], asked: FromNg, size: int, seed: int, p
         return Start(source, canvases, kind)
 
 
-def pixel_model(pictures: np.ndarray, out: Path, *, seed: int, minutes: float, progress: Progress) -> PixelModel:
-    """The model kept in ``out`` if it was trained on these pictures with this seed and time, else a new one."""
+def pixel_model(
+    taught: np.ndarray, others: np.ndarray, out: Path, *, seed: int, minutes: float, progress: Progress
+) -> PixelModel:
+    """The model kept in ``out`` if it was trained on these pictures with this seed and time, else a new one.
+
+    Raises
+    ------
+    IasError
+        Too few good parts; or it changes the ``others``, which it never saw, too much to be used.
+    """
     import torch
 
     from ias_core.devices import choose_device
+    from ias_core.synthesis.one_shot.model_facts import trouble_of
+    from ias_core.synthesis.one_shot.ok_to_ok import ok_to_ok_change
     from ias_core.synthesis.one_shot.pixel_model import PixelModel
     from ias_core.synthesis.one_shot.training import train
     from pages.services.artifacts import digest_of
 
-    asked = digest_of([float(pictures.sum(dtype=np.float64)), list(pictures.shape)], seed, minutes)
+    if not len(others):
+        raise IasError(
+            "the pixel model learns from half of the good parts and defects go on the others: add good parts"
+        )
+    asked = digest_of([float(taught.sum(dtype=np.float64)), list(taught.shape)], seed, minutes)
     path, note = out / MODEL_NAME, out / f"{MODEL_NAME}.for"
     if path.is_file() and note.is_file() and note.read_text(encoding="utf-8") == asked:
         return PixelModel.load(path)
@@ -114,7 +127,11 @@ def pixel_model(pictures: np.ndarray, out: Path, *, seed: int, minutes: float, p
         progress("training", int(now.seconds), int(budget_s), "training the pixel model")
         return True
 
-    model = train(pictures, seed=seed, budget_s=budget_s, device=device, watch=watch)
+    model = train(taught, seed=seed, budget_s=budget_s, device=device, watch=watch)
+    change = ok_to_ok_change(model, others[:_TESTED], seed=seed)
+    if trouble := trouble_of({"ok_to_ok": change}):
+        raise IasError(trouble)
+    progress("tested", 1, 1, f"the pixel model changes good parts it never saw by {change:.1f} grey levels")
     model.save(path)
     note.write_text(asked, encoding="utf-8")
     return model

@@ -15,6 +15,7 @@ import cli
 from ias_core.errors import SynthesisError
 from ias_core.folders import scan_folder
 from ias_core.synthesis.base import synthesizers
+from ias_core.synthesis.one_shot import model_facts
 from pages.services import dataset, synth, synthesis
 from pages.services.artifacts import SYNTHESIS, load_result
 from pages.services.contact_sheet import RIM, with_rim
@@ -277,3 +278,17 @@ def test_an_ng_of_another_size_is_refused(product, tmp_path, capsys):
     asked = ["synth", "--ok", product / "ok", "--out", tmp_path / "out", "--method", "one-shot-diffusion"]
     assert cli.main([str(one) for one in [*asked, "--ng", tmp_path / "small.png", "--mask", product / "mask.png"]]) == 1
     assert "48 x 48 px and the good parts are 96 x 96 px" in capsys.readouterr().err
+
+
+def test_a_soft_defect_is_redrawn_by_a_model_that_never_saw_its_good_part(product, tmp_path, capsys, monkeypatch):
+    asked = ("--mask", product / "mask.png", "--softness", 20, "--train-minutes", 0.03)
+    assert from_ng(product, tmp_path, *asked) == 1  # two seconds teach too little
+    assert "train longer, or use the instant mode" in capsys.readouterr().err
+    monkeypatch.setattr(model_facts, "MOST_OK_CHANGE", 255.0)
+    assert from_ng(product, tmp_path, *asked) == 0
+    found = manifest(tmp_path)
+    assert "changes good parts it never saw by" in capsys.readouterr().out and found["n_parents"] == 6
+    assert len(found["methods"]["one-shot-diffusion"]["made_with"]["pixel_model"]) == 64
+    before = (tmp_path / "pixel_model.safetensors").stat().st_mtime_ns
+    assert from_ng(product, tmp_path, *asked) == 0  # the kept one
+    assert (tmp_path / "pixel_model.safetensors").stat().st_mtime_ns == before
