@@ -33,6 +33,7 @@ if st.button(
     disabled=running,
     key="make",
 ):
+    cached.free_backends()  # the worker loads weights of its own
     widgets.start_job(ws, "synthesis", to_dict(config))
     st.rerun()
 with st.expander("What is made: methods, dials, mixture, where the part is", expanded=False):

@@ -8,7 +8,7 @@ from pages.services.adapters import STEPS, Trained, trainable, trained
 from pages.services.made import method_class
 from pages.services.settings import RunConfig, to_dict
 from pages.services.workspace import Workspace
-from pages.ui import widgets, words
+from pages.ui import cached, widgets, words
 
 ADAPTER = "adapter"
 
@@ -56,5 +56,6 @@ def _row(ws: Workspace, config: RunConfig, name: str, have: Trained | None, *, n
             disabled=busy or cls.least_ng > n_sources,
             width="stretch",
         ):
+            cached.free_backends()  # the worker loads weights of its own
             widgets.start_job(ws, ADAPTER, {"config": to_dict(config), "method": name, "steps": int(steps)})
             st.rerun()
