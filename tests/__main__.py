@@ -1,5 +1,6 @@
 """``python -m tests``: install what app and tests need into this environment, then run every test."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,9 @@ def main() -> int:
     # One file's tests stay in one process: they share what is slow to build. Files keep their order, else the longest
     # test, alone in its file, would start last.
     at_once = ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope", "--no-loadscope-reorder"]
-    return subprocess.call([sys.executable, "-m", "pytest", *at_once, *sys.argv[1:]], cwd=ROOT)
+    # One thread each: as many processes as cores run side by side, and threads that wait for a core only spin.
+    alone = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.call([sys.executable, "-m", "pytest", *at_once, *sys.argv[1:]], cwd=ROOT, env=alone)
 
 
 if __name__ == "__main__":

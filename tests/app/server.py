@@ -24,7 +24,7 @@ def served(workspace: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [sys.executable, "cli.py", "app", "--no-browser", "--port", str(port), "--workspace", str(workspace)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env={key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"} | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
