@@ -13,7 +13,7 @@ from tests.bench_line import Line, seconds
 
 SIDE_PX, COUNT, N_GOOD = 300, 50, 40
 BUDGET_S, LEAST_STEPS = 300.0, 500
-TRIED_STEPS = 24
+TRIED_STEPS = 60
 
 
 def demo_parts() -> np.ndarray:
