@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from calibration.control import DIFFERS, IDENTICAL, SHARE, Control, control
-from pages.services.settings import RunConfig
+from pages.services.settings import MIXTURE, RunConfig
 
 if TYPE_CHECKING:
     from pages.services.synthesis import Setup
@@ -23,7 +23,7 @@ def control_facts(name: str, setup: Setup, config: RunConfig) -> dict[str, Any]:
     from ias_core.synthesis.control_set import control_pictures
     from pages.services.made import method_class
 
-    if name == "mixture" or not method_class(name).has_control:
+    if name == MIXTURE or not method_class(name).has_control:
         return {}
     pictures, parents = setup.kit.run(
         name,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ias_core.synthesis.base import SyntheticDefects
     from ias_core.synthesis.texture_source import TextureSource
 
+ONE_SHOT = "one-shot-diffusion"
 MOST_PARENTS = 60  # OK pictures that defects are made on
 
 

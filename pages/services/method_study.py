@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from calibration.method_study import MethodStudy, joined, joined_methods, method_study
-from pages.services.made import method_names
-from pages.services.one_shot_study import METHOD as ONE_SHOT
+from pages.services.made import ONE_SHOT, method_names
 from pages.services.one_shot_study import facts_of, one_shots
 from pages.services.progress import Progress
 from pages.services.settings import RunConfig, to_dict

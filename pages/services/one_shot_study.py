@@ -19,7 +19,7 @@ from pages.services.artifacts import DetectorResult, digest_of
 from pages.services.detection import FeatureSource
 from pages.services.kit import kit_of_sources
 from pages.services.ledger import ImageRecord, Ledger
-from pages.services.made import MOST_PARENTS, make
+from pages.services.made import MOST_PARENTS, ONE_SHOT, make
 from pages.services.picture_scores import features_of
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress
@@ -29,7 +29,6 @@ from pages.services.workspace import Workspace
 if TYPE_CHECKING:
     from ias_core.synthesis.base import NgSource
 
-METHOD = "one-shot-diffusion"
 HOW_MANY = 10  # different NG for each memory bank
 
 
@@ -63,7 +62,7 @@ def one_shots(
         Name of an NG that was drawn and could not be used -> why.
     """
     digest = digest_of(detector.digest, config.seed, config.synthesis.count, to_dict(config.synthesis.one_shot))
-    path = ws.artifacts / f"{METHOD}-study-{digest[:16]}.npz"
+    path = ws.artifacts / f"{ONE_SHOT}-study-{digest[:16]}.npz"
     if not path.is_file():
         found, left_out = _made(ws, detector, config, progress)
         about = {one.sha256: [one.name, one.group, one.mask_px] for one in found}
@@ -106,7 +105,7 @@ def _made(
         try:
             ng = _source(detector, record)
             made = make(
-                METHOD,
+                ONE_SHOT,
                 pictures,
                 config.synthesis,
                 count=config.synthesis.count,

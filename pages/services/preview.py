@@ -11,13 +11,12 @@ import numpy as np
 from pages.services.foreground import part_masks
 from pages.services.kit import Kit, kit_of
 from pages.services.ledger import ImageRecord, Ledger
-from pages.services.made import facts_of, make, texture_source
+from pages.services.made import ONE_SHOT, facts_of, make, texture_source
 from pages.services.pictures import read_at_size
 from pages.services.settings import RunConfig, SynthesisConfig
 from pages.services.workspace import Workspace
 
 N_DONORS = 4
-ONE_SHOT = "one-shot-diffusion"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

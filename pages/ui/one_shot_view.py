@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.services.made import ONE_SHOT
 from pages.services.pixel_model import current_model
-from pages.services.preview import ONE_SHOT, candidates
+from pages.services.preview import candidates
 from pages.services.settings import PLACES, TURNS, OneShotConfig, RunConfig
 from pages.services.workspace import Workspace
 from pages.ui import cached, state, widgets, words
