@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from pages.services.steps import TITLES
+from pages.ui.frame import PAGES
 
 st.navigation(
-    [st.Page(f"pages/{key}.py", title=title, default=key == "data") for key, title in TITLES.items()],
+    [st.Page(f"pages/{key}.py", title=title, default=key == "data") for key, title in PAGES.items()],
     position="hidden",
 ).run()

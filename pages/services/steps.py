@@ -20,8 +20,10 @@ TITLES = {
     "detector": "Detector",
     "synthesis": "Synthetic NG",
     "thresholds": "Thresholds",
+    "review": "Expert review",
     "verification": "Verification",
     "sign_off": "Sign-off",
+    "line": "On the line",
 }
 
 
@@ -81,7 +83,7 @@ def steps(ws: Workspace) -> dict[str, Step]:
         states["synthesis"] = Step("synthesis", _state(ws, SYNTHESIS, asked, bool(running & {"synthesis", "pipeline"})))
     if states["synthesis"].state != "done":
         lacking = ("the detector", "detector") if not detector_done else ("synthetic NG", "synthesis")
-        for key in ("thresholds", "verification", "sign_off"):
+        for key in ("thresholds", "review", "verification", "sign_off", "line"):
             states[key] = Step(key, "empty", f"{lacking[0]}: missing, running or out of date", lacking[1])
         return states
     decision = current_decision(ws)
@@ -92,8 +94,9 @@ def steps(ws: Workspace) -> dict[str, Step]:
     )
     fits = decision is not None and (decision.detector, decision.synthesis, decision.settings) == basis
     states["thresholds"] = Step("thresholds", "done" if fits else "out of date" if decision else "ready")
+    states["review"] = Step("review", "ready")
     if not fits or decision is None:
-        for key in ("verification", "sign_off"):
+        for key in ("verification", "sign_off", "line"):
             states[key] = Step(key, "empty", "no threshold is fixed for this detector yet", "thresholds")
         return states
     verified, signed = last_verification(ws), last_signed(ws)
@@ -110,6 +113,10 @@ def steps(ws: Workspace) -> dict[str, Step]:
     if signed:
         signed_state = "done" if signed["decision"] == decision.digest else "out of date"
     states["sign_off"] = Step("sign_off", signed_state)
+    if signed_state == "done":
+        states["line"] = Step("line", "ready")
+    else:
+        states["line"] = Step("line", "empty", "nobody has signed this threshold yet", "sign_off")
     return states
 
 

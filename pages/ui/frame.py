@@ -13,6 +13,7 @@ from pages.services.workspace import Workspace
 from pages.ui import cached, theme
 
 PRODUCT = "NG0"
+PAGES = TITLES | {"meeting": "Meeting"}  # the meeting is no step: it shows what the steps found
 _MARKS = {"empty": "○", "ready": "◎", "running": "◔", "done": "●", "out of date": "◍"}
 
 
@@ -23,7 +24,7 @@ def page_path(key: str) -> str:
 def bootstrap(key: str) -> tuple[Workspace, dict[str, Step]]:
     """Prepare the page ``key`` and draw its rail and title; returns the workspace and the state of every step."""
     st.set_page_config(
-        page_title=f"{TITLES[key]} - {PRODUCT}",
+        page_title=f"{PAGES[key]} - {PRODUCT}",
         page_icon=str(theme.ICON),
         layout="wide",
         initial_sidebar_state="expanded",
@@ -46,7 +47,7 @@ def bootstrap(key: str) -> tuple[Workspace, dict[str, Step]]:
                 st.caption("out of date: an earlier step changed")
         st.caption(f"{' '.join(f'{mark} {state}' for state, mark in _MARKS.items())}")
         st.caption(f"Workspace: {ws.root.name}", help=str(ws.root))
-    st.title(states[key].title)
+    st.title(PAGES[key])
     return ws, states
 
 

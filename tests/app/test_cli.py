@@ -214,8 +214,10 @@ def test_the_app_opens_what_the_command_line_made(checked):
         "detector": "done",
         "synthesis": "done",
         "thresholds": "ready",
+        "review": "ready",
         "verification": "empty",
         "sign_off": "empty",
+        "line": "empty",
     }
 
 

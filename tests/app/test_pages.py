@@ -130,7 +130,7 @@ def test_running(ws, empty_ws, busy, monkeypatch, kind, key):
     if key in shown_on:
         assert "reading good parts 3 of 12" in text
         assert "Cancel" in text
-    elif key in ("thresholds", "verification", "sign_off"):
+    elif key in ("thresholds", "review", "verification", "sign_off", "line"):
         assert "This step waits: " in text
         assert len(links_of(page)) == 1
 
@@ -223,7 +223,7 @@ def test_a_changed_setting_marks_later_steps(ws):
     page.number_input[0].set_value(11).run()
     assert not page.exception
     assert load_config(ws).seed == 11
-    assert [steps(ws)[key].state for key in LATER] == ["out of date", "empty", "empty", "empty", "empty"]
+    assert [steps(ws)[key].state for key in LATER] == ["out of date", *["empty"] * 6]
     page.number_input[0].set_value(small_run.CONFIG.seed).run()
     assert steps(ws)["detector"].state == "done"
 

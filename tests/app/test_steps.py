@@ -27,25 +27,26 @@ def states(ws: Workspace) -> list[str]:
 
 
 def test_from_nothing_to_signed(empty_ws):
-    assert states(empty_ws) == ["ready", *["empty"] * 5]
+    assert states(empty_ws) == ["ready", *["empty"] * 7]
     intake.import_uploads(empty_ws, [(f"{i}.png", hostile.encoded(hostile.part(i))) for i in range(8)])
     intake.assign_roles(empty_ws, seed=0)
-    assert states(empty_ws) == ["done", "ready", *["empty"] * 4]
+    assert states(empty_ws) == ["done", "ready", *["empty"] * 6]
     found = steps(empty_ws)
     assert found["synthesis"].needs == found["thresholds"].needs == "detector"
 
 
 def test_from_scores_to_signed(ws, fix):
-    assert states(ws) == ["done", "done", "done", "ready", "empty", "empty"]
+    assert states(ws) == ["done", "done", "done", "ready", "ready", "empty", "empty", "empty"]
     assert steps(ws)["sign_off"].needs == "thresholds"
     decision, _ = fix()
-    assert states(ws) == ["done", "done", "done", "done", "ready", "ready"]
+    assert states(ws) == ["done", "done", "done", "done", "ready", "ready", "ready", "empty"]
+    assert steps(ws)["line"].needs == "sign_off"
     verify(ws, load_result(ws, DETECTOR), decision)
-    assert states(ws)[4:] == ["done", "ready"]
+    assert states(ws)[5:] == ["done", "ready", "empty"]
     sign(ws, name="A", meaning="approved", reason="r", decision=decision.digest, report={}, now=NOW)
-    assert states(ws) == ["done"] * 6
+    assert states(ws) == [*["done"] * 4, "ready", "done", "done", "ready"]
     fix(14.0, origin="by hand")
-    assert states(ws)[3:] == ["done", "ready", "out of date"]  # the NG are spent: none is left to check it
+    assert states(ws)[3:] == ["done", "ready", "ready", "out of date", "empty"]  # the NG are spent: none is left to check it
 
 
 def test_verification_without_free_ng_says_so(ws, fix):
@@ -64,10 +65,10 @@ def test_another_threshold_leaves_the_verification_behind(ws, fix):
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("pipeline", ["done", "running", "running", "empty", "empty", "empty"]),
-        ("detector", ["done", "running", "empty", "empty", "empty", "empty"]),
-        ("synthesis", ["done", "done", "running", "empty", "empty", "empty"]),
-        ("intake", ["running", "empty", "empty", "empty", "empty", "empty"]),
+        ("pipeline", ["done", "running", "running", *["empty"] * 5]),
+        ("detector", ["done", "running", *["empty"] * 6]),
+        ("synthesis", ["done", "done", "running", *["empty"] * 5]),
+        ("intake", ["running", *["empty"] * 7]),
     ],
 )
 def test_running(ws, kind, expected):
@@ -80,18 +81,18 @@ def test_running(ws, kind, expected):
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        (replace(small_run.CONFIG, seed=9), ["done", "out of date", *["empty"] * 4]),
+        (replace(small_run.CONFIG, seed=9), ["done", "out of date", *["empty"] * 6]),
         (
             replace(small_run.CONFIG, detector=replace(small_run.CONFIG.detector, coreset_ratio=0.1)),
-            ["done", "out of date", *["empty"] * 4],
+            ["done", "out of date", *["empty"] * 6],
         ),
         (
             replace(small_run.CONFIG, synthesis=replace(small_run.CONFIG.synthesis, count=20)),
-            ["done", "done", "out of date", *["empty"] * 3],
+            ["done", "done", "out of date", *["empty"] * 5],
         ),
         (
             replace(small_run.CONFIG, thresholds=ThresholdConfig(max_fpr=0.1)),
-            ["done", "done", "done", "out of date", "empty", "empty"],
+            ["done", "done", "done", "out of date", "ready", *["empty"] * 3],
         ),
     ],
 )
@@ -101,7 +102,7 @@ def test_a_changed_setting_marks_what_depends_on_it_and_undoing_it_heals(ws, fix
     assert load_config(ws) == changed
     assert states(ws) == expected
     save_config(ws, small_run.CONFIG)
-    assert states(ws) == ["done", "done", "done", "done", "ready", "ready"]
+    assert states(ws) == [*["done"] * 4, *["ready"] * 3, "empty"]
 
 
 def test_changed_roles_and_pictures_mark_the_detector(ws):
