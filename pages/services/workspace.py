@@ -90,8 +90,10 @@ class Workspace:
         return f"Workspace({str(self.root)!r})"
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """A connection inside one write transaction: committed at the end, undone on any exception.
+
+        ``durable``: on the disk when it ends, even if the power fails; else only if the process dies.
 
         The lock is taken at once (BEGIN IMMEDIATE), so that what is read here still holds when it is
         written.  Keep it short: a second writer waits ``BUSY_TIMEOUT_S`` seconds and then fails.
@@ -99,7 +101,7 @@ class Workspace:
         db = sqlite3.connect(self.database, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             db.row_factory = sqlite3.Row
-            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             db.execute("PRAGMA foreign_keys=ON")
             db.execute("BEGIN IMMEDIATE")
             try:
