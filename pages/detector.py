@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ias_core.backbone_menu import MENU
+from ias_core.overlay import colour_scale
 from pages.services import sessions
 from pages.services.artifacts import DetectorResult
 from pages.services.ledger import Ledger
@@ -162,7 +163,7 @@ st.subheader("The good parts that look least like the others")
 st.caption("Look at them: a defective part among the good ones hides that defect from the detector.")
 records = {r.sha256: r for r in Ledger(ws).records()}
 top = [i for i in np.argsort(-bank)[:5] if sets["bank"].ids[i] in records]
-scale = widgets.colour_scale(sets["bank"].patch_scores)
+scale = colour_scale(sets["bank"].patch_scores)
 opacity = st.slider("Map opacity", 0.0, 1.0, 0.6, key="map-opacity", persist_state="session")
 widgets.gallery(
     widgets.overlay_items(

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from ias_core.overlay import colour_scale
 from pages.services.decision import current_decision
 from pages.services.settings import to_dict
 from pages.services.steps import load_config
@@ -64,7 +65,7 @@ with shifts:
     ruler_view.show(
         result,
         decision.value if fixed else table.recommendation.choice.value,
-        scale=widgets.colour_scale(detector.sets["bank"].patch_scores),
+        scale=colour_scale(detector.sets["bank"].patch_scores),
         size=detector.meta["input_size"],
     )
 with st.expander("How was this computed"):

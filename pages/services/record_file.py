@@ -69,7 +69,10 @@ def read_record(path: Path) -> RecordFile:
     entries = _parsed(data, path.name)
     if broken := chain.first_break(entries):
         raise IasError(f"{path.name}: {broken}")
-    signed = records.newest(entries)
+    try:
+        signed = records.newest(entries)
+    except (KeyError, TypeError):  # every hash fits, but this product never wrote it
+        raise IasError(f"{path.name} is no record of this product: an entry lacks what its kind has") from None
     if signed is None or not signed.signatures:
         raise IasError(f"{path.name} holds no signature: sign first, then hand it over")
     return RecordFile(path, entries, signed)

@@ -22,7 +22,7 @@ CONTENT, SIGNATURE, DOCUMENT = "content", "signature", "document"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who signs. ``how``: TYPED, checked by nobody, or OIDC with issuer, subject and e-mail as the provider gave them."""
+    """Who signs. ``how``: TYPED, checked by nobody, or OIDC, with issuer, subject and e-mail from the provider."""
 
     name: str
     how: str = TYPED

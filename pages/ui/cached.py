@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from ias_core.overlay import anomaly_overlay
 from ias_core.patchcore.anomaly_maps import anomaly_map
 from pages.services import seeds, settings
 from pages.services.artifacts import (
@@ -39,7 +40,6 @@ from pages.services.thresholds import ThresholdTable, evidence_of, threshold_tab
 from pages.services.trust import Trust, trust_of
 from pages.services.weights import release
 from pages.services.workspace import Workspace, default_root
-from pages.ui.charts import anomaly_overlay
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

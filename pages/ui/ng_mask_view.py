@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ias_core.defect_mask import Proposal, cover_at_size
 from ias_core.errors import IasError
+from ias_core.overlay import colour_scale
 from pages.services import jobs, ng_masks
 from pages.services.artifacts import DetectorResult
 from pages.services.contact_sheet import with_rim
@@ -181,7 +182,7 @@ def _proposed(asked: _Asked) -> Marked | None:
                 [lambda: read_at_size(record, size)],
                 [ng_masks.patch_scores_of(detector, record)],
                 scored_by=detector.meta["bank_id"],
-                scale=widgets.colour_scale(detector.sets["bank"].patch_scores),
+                scale=colour_scale(detector.sets["bank"].patch_scores),
                 opacity=0.6,
                 size=size,
             ),

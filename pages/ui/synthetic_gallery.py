@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from calibration.types import Auroc
+from ias_core.overlay import colour_scale
 from pages.services import dataset, filters
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.contact_sheet import with_rim
@@ -67,7 +68,7 @@ def show(
         pictures = [_drawn(result, stem, rim=view == "Mask") for stem in stems]
         _pictures(ws, detector, config, facts, shown, pictures, captions, running=running)
         return
-    scale = widgets.colour_scale(detector.sets["bank"].patch_scores)
+    scale = colour_scale(detector.sets["bank"].patch_scores)
     widgets.gallery(
         widgets.overlay_items(
             stems,

@@ -13,6 +13,7 @@ from calibration.review import ReviewBand
 from calibration.robustness import RECALL, RECOMMENDED, YOUDEN, Spread
 from calibration.rules import is_ng
 from calibration.transfer import Difference, Transfer
+from ias_core.overlay import colour_scale
 from pages.services.artifacts import DetectorResult
 from pages.services.ledger import ImageRecord
 from pages.services.measured_ng import MeasuredNg
@@ -45,7 +46,7 @@ def standing_apart(apart: StandingApart, detector: DetectorResult, records: dict
             "defective part among the good ones? Then remove it and load the pictures again. A good part that is just "
             "rare? Then it belongs here. Nothing was left out."
         )
-        scale, size = widgets.colour_scale(detector.sets["bank"].patch_scores), detector.meta["input_size"]
+        scale, size = colour_scale(detector.sets["bank"].patch_scores), detector.meta["input_size"]
         widgets.gallery(
             widgets.overlay_items(
                 [sha for _, sha, _ in shown],

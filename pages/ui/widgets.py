@@ -12,6 +12,7 @@ from calibration.errors import CalibrationError
 from calibration.evidence import Evidence
 from calibration.types import RateBound
 from ias_core.errors import IasError, ImageRefused
+from ias_core.overlay import colour_bar_caption
 from pages.services import jobs
 from pages.services.workspace import Workspace
 from pages.ui import cached, charts, theme, words
@@ -128,12 +129,6 @@ def _live(ws: Workspace, job_id: int) -> None:
         st.button("Cancel", key=f"cancel-{job_id}", on_click=jobs.cancel_within, args=(ws, job_id))
 
 
-def colour_scale(*patch_scores: np.ndarray) -> tuple[float, float]:
-    """One fixed scale for all maps: from the OK images' median patch score to twice their highest image's."""
-    ok = patch_scores[0]
-    return float(np.median(ok)), float(ok.max() * 1.15)
-
-
 def gallery(items: Sequence[tuple[bytes, str]], *, columns: int = 5, width: int | str = "stretch") -> None:
     """Pictures with captions, in rows."""
     for a in range(0, len(items), columns):
@@ -176,4 +171,4 @@ def overlay_items(
 
 
 def scale_caption(scale: tuple[float, float]) -> None:
-    st.caption(charts.colour_bar_caption(*scale))
+    st.caption(colour_bar_caption(*scale))

@@ -16,6 +16,7 @@ from calibration.curves import auroc, roc_band
 from calibration.pod import pod_curve
 from calibration.resampling import BootstrapBand, bootstrap_band
 from calibration.robustness import RECALL, YOUDEN, Spread
+from ias_core import overlay
 from ias_core.errors import ShapeError
 from pages.ui import charts, theme
 from pages.ui.charts.roc_curves import MAX_POINTWISE, thinned
@@ -373,13 +374,13 @@ def test_overlay_has_one_scale_for_all_pictures() -> None:
     amap = np.full((4, 5), 2.0)
     amap[1, 1], amap[2, 2] = 10.0, 50.0
     before = image.copy(), amap.copy()
-    shown = charts.anomaly_overlay(image, amap, vmin=2.0, vmax=10.0, opacity=1.0)
+    shown = overlay.anomaly_overlay(image, amap, vmin=2.0, vmax=10.0, opacity=1.0)
     assert shown.shape == (4, 5, 3) and shown.dtype == np.uint8
     assert (shown[0, 0] == 128).all()  # at vmin the picture is untouched
     assert (shown[1, 1] == shown[2, 2]).all()  # above vmax nothing changes any more
-    alone = charts.anomaly_overlay(image, np.full((4, 5), 10.0), vmin=2.0, vmax=10.0, opacity=1.0)
+    alone = overlay.anomaly_overlay(image, np.full((4, 5), 10.0), vmin=2.0, vmax=10.0, opacity=1.0)
     assert (alone == shown[1, 1]).all()  # the picture's own maximum plays no part
-    assert (charts.anomaly_overlay(image, amap, vmin=2.0, vmax=10.0, opacity=0.0) == 128).all()
+    assert (overlay.anomaly_overlay(image, amap, vmin=2.0, vmax=10.0, opacity=0.0) == 128).all()
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(amap, before[1])
 
@@ -390,7 +391,7 @@ def test_overlay_has_one_scale_for_all_pictures() -> None:
 )
 def test_overlay_refuses(shape: tuple[int, int], scale: tuple[float, float], opacity: float) -> None:
     with pytest.raises(ShapeError, match="overlay"):
-        charts.anomaly_overlay(np.zeros((4, 5, 3)), np.zeros(shape), vmin=scale[0], vmax=scale[1], opacity=opacity)
+        overlay.anomaly_overlay(np.zeros((4, 5, 3)), np.zeros(shape), vmin=scale[0], vmax=scale[1], opacity=opacity)
 
 
 # Machado, Oliveira, Fernandes, IEEE TVCG 15 (2009) 1291-1298, severity 1.0, on linear RGB
@@ -458,7 +459,7 @@ def test_css_uses_the_colours_of_the_theme() -> None:
 
 def test_overlay_refuses_a_map_with_nan() -> None:
     with pytest.raises(ShapeError, match="finite"):
-        charts.anomaly_overlay(np.zeros((1, 1, 3)), np.array([[np.nan]]), vmin=0, vmax=1, opacity=1)
+        overlay.anomaly_overlay(np.zeros((1, 1, 3)), np.array([[np.nan]]), vmin=0, vmax=1, opacity=1)
 
 
 def test_config_keeps_the_app_local_quiet_and_opening_a_browser() -> None:

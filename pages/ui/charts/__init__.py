@@ -4,7 +4,6 @@ from pages.ui.charts.detection_curve import pod
 from pages.ui.charts.distribution import MAX_DOTS, ScoreGroup, score_distribution
 from pages.ui.charts.feature_cloud import MAX_CLOUD, projection
 from pages.ui.charts.ok_sources import loo_histogram
-from pages.ui.charts.overlay import anomaly_overlay, colour_bar_caption
 from pages.ui.charts.ranges import spreads
 from pages.ui.charts.roc_curves import MAX_VERTICES, roc
 from pages.ui.charts.shift_ruler import ruler
@@ -15,8 +14,6 @@ __all__ = [
     "MAX_DOTS",
     "MAX_VERTICES",
     "ScoreGroup",
-    "anomaly_overlay",
-    "colour_bar_caption",
     "loo_histogram",
     "pod",
     "projection",

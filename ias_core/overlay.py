@@ -1,14 +1,23 @@
 """A picture with its anomaly map on top, on one colour scale for all pictures."""
 
 import numpy as np
-from plotly.colors import hex_to_rgb, sequential
 
 from ias_core.errors import ShapeError
 
-_STOPS = np.array([hex_to_rgb(colour) for colour in sequential.Plasma]) / 255  # (10, 3)
+# Matplotlib's colour map plasma (S. van der Walt and N. Smith, 2015), which grows evenly lighter, at ten stops.
+_PLASMA = "0d0887 46039f 7201a8 9c179e bd3786 d8576b ed7953 fb9f3a fdca26 f0f921"
+_STOPS = np.array([list(bytes.fromhex(stop)) for stop in _PLASMA.split()]) / 255  # (10, 3)
 _TINTS = np.stack([np.interp(np.linspace(0, 9, 256), np.arange(10), channel) for channel in _STOPS.T], axis=1).astype(
     np.float32
 )  # (256, 3)
+
+
+def colour_scale(ok_patch_scores: np.ndarray) -> tuple[float, float]:
+    """One fixed scale for all maps: from the OK images' median patch score to just above their highest.
+
+    ok_patch_scores : (n, gh, gw), feature distance.
+    """
+    return float(np.median(ok_patch_scores)), float(ok_patch_scores.max() * 1.15)
 
 
 def anomaly_overlay(image: np.ndarray, amap: np.ndarray, *, vmin: float, vmax: float, opacity: float) -> np.ndarray:
