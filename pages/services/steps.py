@@ -8,7 +8,7 @@ from pages.services.artifacts import DETECTOR, SYNTHESIS, current_digest
 from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
-from pages.services.records import last_signed
+from pages.services.records import entries_of, newest
 from pages.services.synthesis import synthesis_digest
 from pages.services.verification import free_ng, last_verification
 from pages.services.workspace import Workspace
@@ -99,7 +99,7 @@ def steps(ws: Workspace) -> dict[str, Step]:
         for key in ("verification", "sign_off", "line"):
             states[key] = Step(key, "empty", "no threshold is fixed for this detector yet", "thresholds")
         return states
-    verified, signed = last_verification(ws), last_signed(ws)
+    verified, signed = last_verification(ws), newest(entries_of(ws))
     free = free_ng(ws)
     if "score" in running:
         states["verification"] = Step("verification", "running")
@@ -110,13 +110,15 @@ def steps(ws: Workspace) -> dict[str, Step]:
     else:
         states["verification"] = Step("verification", "ready", "no real NG is free for verification", "data")
     signed_state: State = "ready"
-    if signed:
-        signed_state = "done" if signed["decision"] == decision.digest else "out of date"
+    if signed and signed.content["decision"] != decision.digest:
+        signed_state = "out of date"
+    elif signed and signed.approved:
+        signed_state = "done"
     states["sign_off"] = Step("sign_off", signed_state)
     if signed_state == "done":
         states["line"] = Step("line", "ready")
     else:
-        states["line"] = Step("line", "empty", "nobody has signed this threshold yet", "sign_off")
+        states["line"] = Step("line", "empty", "nobody has approved this threshold yet", "sign_off")
     return states
 
 

@@ -15,7 +15,7 @@ from ias_core.errors import IasError, ImageRefused
 from ias_core.overlay import colour_bar_caption
 from pages.services import jobs
 from pages.services.workspace import Workspace
-from pages.ui import cached, charts, theme, words
+from pages.ui import cached, theme, words
 
 _JOB_TITLES = {
     "intake": "Reading pictures",
