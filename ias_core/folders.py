@@ -260,7 +260,7 @@ def _walk(root: Path) -> list[tuple[str, Path]]:
         inner[:] = sorted(name for name in inner if not _is_litter(name))
         # A folder called x.png is looked through like any other, and answered by name as well. A link to a folder
         # may lead anywhere, back to here too: it is not followed, and so answered by name.
-        pretenders = [name for name in inner if _is_picture_name(name) or os.path.islink(os.path.join(folder, name))]
+        pretenders = [name for name in inner if is_picture_name(name) or os.path.islink(os.path.join(folder, name))]
         for name in sorted([*names, *pretenders]):
             path = Path(folder) / name
             if not _is_litter(name):
@@ -282,13 +282,14 @@ def _first_folder(name: str) -> str:
     return name.split("/", 1)[0] if "/" in name else ""
 
 
-def _is_picture_name(name: str) -> bool:
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name is taken for a picture when a folder is scanned."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _is_listed(name: str) -> bool:
     """Whether a file in no known folder is answered by name, or looked at."""
-    return _is_picture_name(name) or is_sessions_file(name)
+    return is_picture_name(name) or is_sessions_file(name)
 
 
 def _is_litter(name: str) -> bool:
