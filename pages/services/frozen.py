@@ -42,7 +42,7 @@ def freeze(images: Sequence[ImageRecord]) -> dict[str, Any]:
 
 def stats_of(frozen: dict[str, Any]) -> list[list[int] | None]:
     """Size and time of change of each picture now, None where it is gone: what ``differences`` can skip by."""
-    return [_stat(_path(one, frozen)) for one in frozen["images"]]
+    return [stat_of(_path(one, frozen)) for one in frozen["images"]]
 
 
 def differences(frozen: dict[str, Any], stats: Sequence[list[int] | None] | None = None) -> list[str]:
@@ -53,7 +53,7 @@ def differences(frozen: dict[str, Any], stats: Sequence[list[int] | None] | None
     found = []
     for place, one in enumerate(frozen["images"]):
         path = _path(one, frozen)
-        if stats is not None and stats[place] is not None and stats[place] == _stat(path):
+        if stats is not None and stats[place] is not None and stats[place] == stat_of(path):
             continue
         sha256 = file_sha256(path)
         if sha256 is None:
@@ -93,7 +93,8 @@ def _path(image: dict[str, Any], frozen: dict[str, Any]) -> Path:
     return Path(frozen["folders"][image["folder"]]["path"]) / image["file"]
 
 
-def _stat(path: Path) -> list[int] | None:
+def stat_of(path: Path) -> list[int] | None:
+    """Size and time of change of a file, None where it is gone."""
     try:
         found = path.stat()
     except OSError:

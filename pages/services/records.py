@@ -52,6 +52,11 @@ class Signed:
     documents: tuple[Entry, ...]
 
     @property
+    def key(self) -> str:
+        """sha256 of the content itself, whatever came before it in the chain."""
+        return chain.sha256_of(self.content)
+
+    @property
     def meanings(self) -> tuple[str, ...]:
         """What it was signed as so far, in order."""
         given = {entry.body["meaning"] for entry in self.signatures}
