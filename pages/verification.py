@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from calibration.bounds import needed_ng
+from ias_core.overlay import colour_scale
+from pages.services.coverage import coverage
 from pages.services.decision import current_decision
 from pages.services.detection import unscored_ng
 from pages.services.foreign_answers import nobody_was_asked_about
@@ -12,9 +13,10 @@ from pages.services.ledger import Ledger
 from pages.services.pictures import read_at_size
 from pages.services.settings import to_dict
 from pages.services.steps import load_config
-from pages.services.trust import real_class
-from pages.services.verification import free_ng, verify
-from pages.ui import cached, frame, state, widgets
+from pages.services.thresholds import evidence_of
+from pages.services.trust import class_of, real_class
+from pages.services.verification import free_ng, plan_of, recall_by_kind, verify
+from pages.ui import cached, coverage_view, frame, state, verification_view, widgets
 
 PER_PAGE = 10
 
@@ -24,14 +26,8 @@ st.markdown(
 )
 frame.stop_if_missing(steps["verification"])
 decision, detector, config = current_decision(ws), cached.detector(ws), load_config(ws)
-asked = config.thresholds
-free = free_ng(ws)
-st.markdown(
-    f"Fixed threshold: **{decision.value:.4f}** feature distance ({decision.origin}), fixed {decision.fixed_at}. "
-    f"Target, stated beforehand: at most {widgets.percent(1 - asked.target_recall)} of defects missed "
-    f"({100 * asked.confidence:g} % confidence), which takes {needed_ng(asked.target_recall, asked.confidence)} "
-    "real NG without a miss."
-)
+synthesis, free, plan = cached.synthesis(ws), free_ng(ws), plan_of(ws, decision)
+verification_view.stated(decision, plan)
 if not free:
     st.info(
         "0 real NG are free for verification, so the threshold stays **provisional**. One caught NG would "
@@ -65,18 +61,36 @@ if waiting and steps["verification"].state != "running":
     if st.button("Score the added NG", type="primary", key="score"):
         widgets.start_job(ws, "score", to_dict(config))
         st.rerun()
+
+
+def failure_modes() -> None:
+    """The list is best made before the look; what the NG say for it shows after."""
+    coverage_view.show(
+        ws,
+        coverage(ws, detector, synthesis, decision),
+        methods=sorted(name for name in synthesis.sets if name != synthesis.meta.get("graded")),
+        kinds=sorted({record.kind for record in Ledger(ws).records(label="ng")}),
+        recall=plan.target_recall,
+        confidence=plan.confidence,
+    )
+
+
 if waiting:
+    failure_modes()
     st.stop()
 if steps["verification"].state != "done":
-    if not st.button("Check the threshold", type="primary", key="verify"):
-        st.stop()
-    widgets.told(lambda: verify(ws, detector, decision))
-    st.rerun()
+    evidence = evidence_of(detector, synthesis, set())
+    verification_view.plan(plan, class_of(plan.best, evidence, config))
+    if st.button("Check the threshold", type="primary", key="verify"):
+        widgets.told(lambda: verify(ws, detector, decision))
+        st.rerun()
+    failure_modes()
+    st.stop()
 
 result = widgets.told(lambda: verify(ws, detector, decision))
 if result is None:
     st.stop()
-widgets.evidence_line(real_class(ws, decision.value, detector, cached.synthesis(ws), config, checked=True))
+widgets.evidence_line(real_class(ws, decision.value, detector, synthesis, config, checked=True))
 left, right = st.columns(2)
 with left.container(border=True):
     if result.caught_ng is None:
@@ -93,8 +107,9 @@ with right.container(border=True):
     else:
         st.markdown(f"### {widgets.rejected_sentence(result.rejected_ok)}")
         st.caption("check OK pictures: in no other role")
+verification_view.by_kind(recall_by_kind(detector, decision, result.ng), plan.target_recall)
 records = {r.sha256: r for r in Ledger(ws).records()}
-scale = widgets.colour_scale(detector.sets["bank"].patch_scores)
+scale = colour_scale(detector.sets["bank"].patch_scores)
 size = detector.meta["input_size"]
 opacity = st.slider("Map opacity", 0.0, 1.0, 0.6, key="map-opacity", persist_state="session")
 
@@ -136,6 +151,7 @@ show(
     "None was rejected." if result.rejected_ok else "No check OK pictures.",
 )
 widgets.scale_caption(scale)
+failure_modes()
 with st.expander("How was this computed"):
     iqr = float(np.subtract(*np.percentile(detector.sets["bank"].image_scores, [75, 25])))
     st.markdown(
