@@ -1,7 +1,7 @@
 """Take made synthetic NG out of every count, by filters or by hand, and say what each filter does to the numbers."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from calibration.curves import auroc
@@ -58,6 +58,15 @@ def effects(detector: DetectorResult, synthesis: SynthesisResult, config: settin
     return tuple(_effect(way, made, evidence, rows) for way, evidence in zip(ways, found, strict=True))
 
 
+def effect_of(
+    detector: DetectorResult, synthesis: SynthesisResult, config: settings.RunConfig, rejected: Mapping[str, str]
+) -> Effect:
+    """The filters in force, with these pictures rejected by hand instead of those that are."""
+    evidence = evidence_of(detector, with_filters(synthesis, config.synthesis.filters, rejected), set())
+    rows = on_ok_alone(evidence.ok, source=evidence.ok_source, config=config.thresholds)
+    return _effect(config.synthesis.filters, len(synthesis.sets[synthesis.meta["primary"]].ids), evidence, rows)
+
+
 def _effect(filters: tuple[str, ...], made: int, evidence: Evidence, rows: tuple[ThresholdChoice, ...]) -> Effect:
     scores, first = evidence.synthetic.get(evidence.primary or ""), preferred(rows).value
     if scores is None:
@@ -77,8 +86,15 @@ def switch_filters(ws: Workspace, detector: DetectorResult, config: settings.Run
 
 def reject(ws: Workspace, detector: DetectorResult, config: settings.RunConfig, picture: str, why: str) -> None:
     """Take one picture (``quality.picture_id``) out of every count, or with ``why`` empty back in."""
-    others = {one: reason for one, reason in config.synthesis.rejected.items() if one != picture}
-    rejected = others | {picture: why} if why else others
+    reject_many(ws, detector, config, {picture: why})
+
+
+def reject_many(
+    ws: Workspace, detector: DetectorResult, config: settings.RunConfig, reasons: Mapping[str, str]
+) -> None:
+    """``reject`` for several pictures, picture -> why, in one step; those that are not named stay as they are."""
+    others = {one: why for one, why in config.synthesis.rejected.items() if one not in reasons}
+    rejected = others | {one: why for one, why in reasons.items() if why}
     _put_in_force(ws, detector, config, replace(config.synthesis, rejected=rejected))
 
 
