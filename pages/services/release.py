@@ -93,7 +93,7 @@ def release_of(
     """The content to sign: the same workspace gives the same content. ``judgement`` is of these very results."""
     checked = is_checked(ws, decision)
     images = Ledger(ws).records()
-    frozen = frozen_pictures.freeze([one for one in images if one.role is not None])
+    frozen = frozen_pictures.freeze(images)
     evidence = evidence_of(detector, synthesis, free_ng(ws))
     fixed = decision_row(ws, decision, detector, synthesis, config, checked=checked)
     report = calibration_report_of(ws, config, detector, synthesis, judgement)

@@ -9,6 +9,7 @@ from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
 from pages.services.records import entries_of, newest
+from pages.services.seal import broken
 from pages.services.synthesis import synthesis_digest
 from pages.services.verification import free_ng, last_verification
 from pages.services.workspace import Workspace
@@ -110,7 +111,7 @@ def steps(ws: Workspace) -> dict[str, Step]:
     else:
         states["verification"] = Step("verification", "ready", "no real NG is free for verification", "data")
     signed_state: State = "ready"
-    if signed and signed.content["decision"] != decision.digest:
+    if signed and broken(ws, signed, config):
         signed_state = "out of date"
     elif signed and signed.approved:
         signed_state = "done"

@@ -153,3 +153,8 @@ def in_sentence(text: str) -> str:
     'without CutPaste-Scar, which is identical; own texture'
     """
     return re.sub(r"[a-z0-9]+(?:-[a-z0-9]+)*", lambda found: METHODS.get(found[0], found[0]), text)
+
+MEANINGS_HELP = (
+    "calibrated: I set this threshold as it is described here. reviewed: I looked at the misses, the wrongly rejected "
+    "parts and the evidence. approved: I release it as proposed. Approval is another person's than calibration."
+)

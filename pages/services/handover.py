@@ -1,0 +1,70 @@
+"""The release folder: the record, the two forms to hand over, where its pictures lay, and what the line is given."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ias_core.errors import IasError
+from pages.services import document, record_file, records
+from pages.services.frozen import file_sha256
+from pages.services.release import frozen_text
+from pages.services.seal import frozen_of
+from pages.services.workspace import Workspace
+
+HTML, PDF, FROZEN, LINE = "record.html", "record.pdf", "frozen.json", "line"
+CANNOT_DO = (
+    "A hash chain shows that a record was changed, not that it was true. Whoever can rewrite the whole chain can forge "
+    "it: keep the printed record hash elsewhere, on paper or in your quality system."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """``files``: path below the folder -> sha256 of everything but ``record.json``, which holds these hashes."""
+
+    folder: Path
+    files: dict[str, str]
+
+
+def write(ws: Workspace, folder: Path, *, now: str) -> Handed:
+    """Write the newest record and note in the chain what was handed over; what else lies in the folder stays.
+
+    Parameters
+    ----------
+    now : str
+        ISO time, noted in the chain and in none of the files.
+
+    Raises
+    ------
+    IasError
+        Nothing is signed, or the folder cannot be written.
+    """
+    signed = records.newest(records.entries_of(ws))
+    if signed is None:
+        raise IasError("nothing is signed yet: sign first, then hand it over")
+    bodies = [entry.body | {"sha256": entry.sha256} for entry in signed.signatures]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / HTML).write_bytes(document.html(signed.content, bodies, signed.sha256).encode())
+        (folder / PDF).write_bytes(document.pdf(signed.content, bodies, signed.sha256))
+        (folder / FROZEN).write_bytes(frozen_text(frozen_of(ws, signed)).encode())
+        names = [HTML, PDF, FROZEN]
+        files = {name: str(file_sha256(folder / name)) for name in names}
+        records.add_document(ws, files, of=signed.sha256, now=now)
+        (folder / record_file.NAME).write_bytes(record_file.text_of(records.entries_of(ws)).encode())
+    except OSError as error:
+        raise IasError(
+            f"the record could not be written to {folder} ({error.strerror}): choose another folder"
+        ) from error
+    return Handed(folder, files)
+
+
+def zipped(ws: Workspace, *, now: str) -> bytes:
+    """The release folder as one zip, for the browser."""
+    with tempfile.TemporaryDirectory(dir=ws.root, prefix="handover-") as made:
+        folder = Path(made) / "release"
+        write(ws, folder, now=now)
+        return Path(shutil.make_archive(str(Path(made) / "release"), "zip", folder)).read_bytes()
