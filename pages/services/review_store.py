@@ -58,7 +58,7 @@ class Round:
     number    : 1, 2, ...
     at        : ISO time it began
     seed      : of the choice and of the orders
-    made_from : what detector and synthetic NG were made from, without filters; see ``blind_review.made_from``
+    made_from : what detector and synthetic NG were made from, without filters; see ``review_state.made_from``
     items     : in no meaningful order
     """
 

@@ -9,6 +9,7 @@ from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
 from pages.services.records import entries_of, newest
+from pages.services.review_state import state_of
 from pages.services.seal import broken
 from pages.services.synthesis import synthesis_digest
 from pages.services.verification import free_ng, last_verification
@@ -95,7 +96,7 @@ def steps(ws: Workspace) -> dict[str, Step]:
     )
     fits = decision is not None and (decision.detector, decision.synthesis, decision.settings) == basis
     states["thresholds"] = Step("thresholds", "done" if fits else "out of date" if decision else "ready")
-    states["review"] = Step("review", "ready")
+    states["review"] = Step("review", state_of(ws, wanted, config))
     if not fits or decision is None:
         for key in ("verification", "sign_off", "line"):
             states[key] = Step(key, "empty", "no threshold is fixed for this detector yet", "thresholds")
