@@ -6,6 +6,7 @@ Every changed, added or removed picture is found again later, by content and nev
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -38,6 +39,16 @@ def freeze(images: Sequence[ImageRecord]) -> dict[str, Any]:
             for one, root in zip(images, roots, strict=True)
         ],
     }
+
+
+def text_of(frozen: dict[str, Any]) -> str:
+    """What ``frozen.json`` holds."""
+    return json.dumps(frozen, ensure_ascii=False, indent=0)
+
+
+def digest_of(frozen: dict[str, Any]) -> str:
+    """sha256 of that text."""
+    return hashlib.sha256(text_of(frozen).encode()).hexdigest()
 
 
 def stats_of(frozen: dict[str, Any]) -> list[list[int] | None]:

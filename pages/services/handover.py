@@ -9,12 +9,11 @@ from pathlib import Path
 
 from ias_core.errors import IasError
 from pages.services import document, record_file, records
-from pages.services.frozen import file_sha256
-from pages.services.release import frozen_text
+from pages.services import frozen as frozen_pictures
 from pages.services.seal import frozen_of
 from pages.services.workspace import Workspace
 
-HTML, PDF, FROZEN, LINE = "record.html", "record.pdf", "frozen.json", "line"
+HTML, PDF, FROZEN, MANIFEST = "record.html", "record.pdf", "frozen.json", "line/manifest.json"
 CANNOT_DO = (
     "A hash chain shows that a record was changed, not that it was true. Whoever can rewrite the whole chain can forge "
     "it: keep the printed record hash elsewhere, on paper or in your quality system."
@@ -50,9 +49,9 @@ def write(ws: Workspace, folder: Path, *, now: str) -> Handed:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / HTML).write_bytes(document.html(signed.content, bodies, signed.sha256).encode())
         (folder / PDF).write_bytes(document.pdf(signed.content, bodies, signed.sha256))
-        (folder / FROZEN).write_bytes(frozen_text(frozen_of(ws, signed)).encode())
-        names = [HTML, PDF, FROZEN]
-        files = {name: str(file_sha256(folder / name)) for name in names}
+        (folder / FROZEN).write_bytes(frozen_pictures.text_of(frozen_of(ws, signed)).encode())
+        names = [HTML, PDF, FROZEN, *([MANIFEST] if (folder / MANIFEST).exists() else [])]
+        files = {name: str(frozen_pictures.file_sha256(folder / name)) for name in names}
         records.add_document(ws, files, of=signed.sha256, now=now)
         (folder / record_file.NAME).write_bytes(record_file.text_of(records.entries_of(ws)).encode())
     except OSError as error:

@@ -5,30 +5,27 @@ The pages of the meeting and of sign-off, the record, the export and the watch o
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calibration import challenge
 from calibration.collect import plan
 from calibration.review import by_staffing
 from calibration.rules import RULES
-from ias_core.backbone_menu import EMBEDDED, embedded_weights_path
 from ias_core.overlay import colour_scale
+from pages.services import blind_review, coverage
 from pages.services import frozen as frozen_pictures
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.chain import sha256_of
-from pages.services.code_version import code_version
 from pages.services.decision import Decision
-from pages.services.intake import current
+from pages.services.inputs import detector_facts, inputs_of
 from pages.services.ledger import ImageRecord, Ledger
 from pages.services.plain import plain
 from pages.services.product import Product, product_of
 from pages.services.report import calibration_report_of, decision_row
-from pages.services.settings import RunConfig, to_dict
+from pages.services.settings import RunConfig
 from pages.services.thresholds import Evidence, evidence_of, real_result
 from pages.services.thumbnails import thumbnails
 from pages.services.trust import Judgement, real_class
@@ -36,17 +33,6 @@ from pages.services.verification import free_ng, last_verification, statement, w
 from pages.services.workspace import Workspace
 
 SCHEMA = "ng0-release/1"
-_DETECTOR = (
-    "backbone",
-    "weights_from",
-    "weights_digest",
-    "layers",
-    "input_size",
-    "num_neighbors",
-    "coreset_ratio",
-    "bank_id",
-    "bank_size",
-)
 _MOST_PICTURES = 6  # of the missed, and of the wrongly rejected
 VERIFY_AGAIN = (
     "camera, lens, light, position or exposure changes",
@@ -103,13 +89,18 @@ def release_of(
     of_ng = [image in ng for image in detector.sets["ng"].ids]
     missed = wrong_in(detector.sets["ng"], decision.value, flagged=False, among=of_ng)
     false_rejects = wrong_in(detector.sets["check"], decision.value, flagged=True)
+    threshold = _threshold(decision, evidence, config)
+    modes = coverage.rows(coverage.coverage(ws, detector, synthesis, decision))
+    collect = [] if grade.refuted else [_to_collect(len(missed), len(ng), config)]
+    asked = config.thresholds
+    collect += coverage.to_dos(modes, recall=asked.target_recall, confidence=asked.confidence)
     scale = colour_scale(detector.sets["bank"].patch_scores)
     content = {
         "schema": SCHEMA,
         "decision": decision.digest,
         "product": {name: getattr(product, name) for name in ("part", "line", "camera", "light")},
         "proposed_release": product.proposed_release or grade.may,
-        "threshold": _threshold(decision, evidence, config),
+        "threshold": threshold,
         "evidence_class": plain(grade),
         "counts": _counts(decision, evidence, config, checked),
         "scores": _scores(detector, evidence, ng),
@@ -123,62 +114,22 @@ def release_of(
             "ng": sorted(ng),
             "status": fixed["status"],
         },
-        "coverage": [],
-        "review": None,
-        "conditions": _conditions(product, [] if grade.refuted else [_to_collect(len(missed), len(ng), config)]),
-        "challenge": [],
-        "detector": _detector(detector, config),
-        "inputs": inputs_of(ws, config, images, synthesis) | {"frozen_sha256": digest_of_frozen(frozen)},
+        "coverage": modes,
+        "review": blind_review.summary(
+            ws,
+            detector,
+            synthesis,
+            config,
+            threshold=decision.value,
+            review_from=threshold["review_from"],
+        ),
+        "conditions": _conditions(product, collect),
+        "challenge": _challenge(detector, decision.value, ng),
+        "detector": detector_facts(detector, config),
+        "inputs": inputs_of(ws, config, images, synthesis) | {"frozen_sha256": frozen_pictures.digest_of(frozen)},
         "report": report | {"fixed": fixed, "status": fixed["status"]},
     }
     return Release(plain(content), frozen)
-
-
-def digest_of_frozen(frozen: dict[str, Any]) -> str:
-    """sha256 of the text that ``frozen.json`` holds."""
-    return hashlib.sha256(frozen_text(frozen).encode()).hexdigest()
-
-
-def frozen_text(frozen: dict[str, Any]) -> str:
-    return json.dumps(frozen, ensure_ascii=False, indent=0)
-
-
-def inputs_of(
-    ws: Workspace, config: RunConfig, images: tuple[ImageRecord, ...], synthesis: SynthesisResult
-) -> dict[str, Any]:
-    """Everything the numbers were made from, by hash."""
-    data, asked = current(ws), to_dict(config)
-    assert data is not None  # there are results, so there are pictures
-    return {
-        "images": image_rows(images),
-        "dataset": data.dataset_id,
-        "config": asked,
-        "config_sha256": hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest(),
-        "code": code_version(),
-        "synthesis_sha256": _files_sha256(synthesis),
-    }
-
-
-def image_rows(images: tuple[ImageRecord, ...]) -> list[dict[str, str]]:
-    return [
-        {
-            "name": one.name,
-            "sha256": one.sha256,
-            "label": one.label,
-            "role": one.role or "",
-            "kind": one.kind,
-            "session": one.session,
-        }
-        for one in images
-    ]
-
-
-def _files_sha256(synthesis: SynthesisResult) -> str:
-    """Of the synthetic pictures and masks, in the order of their names."""
-    sha = hashlib.sha256()
-    for path in sorted(synthesis.folder.glob("*.png")):
-        sha.update(f"{path.name} {frozen_pictures.file_sha256(path)}\n".encode())
-    return sha.hexdigest()
 
 
 def _threshold(decision: Decision, evidence: Evidence, config: RunConfig) -> dict[str, Any]:
@@ -242,6 +193,27 @@ def _rows(parts: tuple[tuple[str, str, float], ...], detector: DetectorResult) -
     ]
 
 
+def _challenge(detector: DetectorResult, threshold: float, ng: set[str]) -> list[dict[str, Any]]:
+    """Parts to keep at the line, of those that no other role has seen; limits take repeated shots."""
+    of_ok, of_ng = detector.sets["check"], detector.sets["ng"]
+    if not of_ok.ids:
+        return []
+    free = [i for i, image in enumerate(of_ng.ids) if image in ng]
+    chosen_ok, chosen_ng = challenge.choose(of_ok.image_scores, of_ng.image_scores[free], threshold)
+    shown = [("ok", of_ok, i) for i in chosen_ok] + [("ng", of_ng, free[i]) for i in chosen_ng]
+    return [
+        {
+            "file": scored.names[i],
+            "sha256": scored.ids[i],
+            "label": label,
+            "score": float(scored.image_scores[i]),
+            "low": None,
+            "high": None,
+        }
+        for label, scored, i in shown
+    ]
+
+
 def _pictures(
     images: tuple[ImageRecord, ...],
     detector: DetectorResult,
@@ -276,19 +248,3 @@ def _to_collect(missed: int, n: int, config: RunConfig) -> str:
         f"{more} more real NG: {n + more} in all prove a recall of {100 * target:g} % at {100 * confidence:g} % "
         "confidence, if none of these is missed"
     )
-
-
-def _detector(detector: DetectorResult, config: RunConfig) -> dict[str, Any]:
-    weights = weights_file(config)
-    return {key: detector.meta[key] for key in _DETECTOR} | {
-        "bank_file_sha256": frozen_pictures.file_sha256(detector.bank_path),
-        "weights_file_sha256": frozen_pictures.file_sha256(weights) if weights else None,
-    }
-
-
-def weights_file(config: RunConfig) -> Path | None:
-    """File of the backbone's weights; None for those of timm's hub, which keeps its own cache."""
-    asked = config.detector
-    if asked.weights_path:
-        return Path(asked.weights_path)
-    return embedded_weights_path() if asked.backbone == EMBEDDED else None

@@ -10,18 +10,21 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ias_core.errors import IasError
 from pages.services import frozen as frozen_pictures
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.code_version import code_version
 from pages.services.decision import current_decision
+from pages.services.inputs import image_rows, weights_file
 from pages.services.ledger import Ledger
 from pages.services.records import Signed
-from pages.services.release import Release, frozen_text, image_rows, weights_file
 from pages.services.settings import RunConfig, to_dict
 from pages.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pages.services.release import Release
 
 _NAMED = 3  # differences that are told one by one
 
@@ -48,7 +51,7 @@ def seal(
     folder = _folder(ws)
     folder.mkdir(exist_ok=True)
     name = release.content["inputs"]["frozen_sha256"]
-    (folder / f"{name}.json").write_text(frozen_text(release.frozen), encoding="utf-8", newline="")
+    (folder / f"{name}.json").write_text(frozen_pictures.text_of(release.frozen), encoding="utf-8", newline="")
     (folder / f"{release.key}.seal.json").write_text(json.dumps(kept), encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ias_core.errors import IasError
-from pages.services import chain, code_version, release, seal
+from pages.services import chain, code_version, inputs, seal
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
 from pages.services.intake import add_verification_ng
 from pages.services.ledger import Ledger
@@ -168,4 +168,4 @@ def test_the_software_is_known_by_its_numerical_code(tmp_path, monkeypatch):
 
 def test_release_needs_no_weights_file_for_a_network_from_the_hub():
     detector = replace(small_run.CONFIG.detector, backbone="resnet18")
-    assert release.weights_file(replace(small_run.CONFIG, detector=detector)) is None
+    assert inputs.weights_file(replace(small_run.CONFIG, detector=detector)) is None
