@@ -2,8 +2,11 @@
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.services.line_export import signed_record
+from pages.ui import export_view, frame
 
 ws, steps = frame.bootstrap("line")
 st.markdown("Decided here: **what the line is given**, and whether it still works as it was signed.")
 frame.stop_if_missing(steps["line"])
+record = signed_record(ws)
+export_view.show(ws, record)

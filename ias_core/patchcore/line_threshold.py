@@ -64,12 +64,16 @@ def anomalib_decision(threshold: float) -> AnomalibDecision:
     """
     if not _SMALLEST <= threshold <= _LARGEST:
         raise FeatureError(f"expected a threshold above 0 that float32 holds, got {threshold}: fix another one")
-    first_ng = np.float32(threshold)
-    if float(first_ng) < threshold:  # rounded down: that score is below the threshold, the next one is not
-        first_ng = np.nextafter(first_ng, np.float32(np.inf))
-    below = float(np.nextafter(first_ng, np.float32(0)))
+    first_ng = smallest_float32(threshold)
+    below = float(np.nextafter(np.float32(first_ng), np.float32(0)))
     _, exponent = math.frexp(below)  # below = m 2^exponent, m in [0.5, 1)
-    return AnomalibDecision(below, float(first_ng), 0.0, math.ldexp(1.0, exponent))
+    return AnomalibDecision(below, first_ng, 0.0, math.ldexp(1.0, exponent))
+
+
+def smallest_float32(threshold: float) -> float:
+    """The lowest float32 that is at least ``threshold``: a float32 score is, exactly if it is at least that."""
+    nearest = np.float32(threshold)
+    return float(nearest if float(nearest) >= threshold else np.nextafter(nearest, np.float32(np.inf)))
 
 
 def line_threshold(signed: float, scores: np.ndarray) -> float:

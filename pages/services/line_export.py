@@ -19,7 +19,7 @@ from pages.services import handover, record_file
 from pages.services.artifacts import DETECTOR, DetectorResult, load_result
 from pages.services.frozen import file_sha256
 from pages.services.line_check import Checked, check, refused
-from pages.services.line_manifest import MANIFEST, RECIPE, THRESHOLD, manifest, threshold_facts, write_json
+from pages.services.line_manifest import LINE, MANIFEST, RECIPE, THRESHOLD, manifest, threshold_facts, write_json
 from pages.services.line_probes import Probes, probes_of
 from pages.services.progress import Progress
 from pages.services.record_file import RecordFile, read_record
@@ -104,7 +104,7 @@ def export(
             made = Path(work) / "line"
             made.mkdir()
             checks = _export(record, load_config(ws), detector, probes, forms, made, progress)
-            _take_place(made, folder / "line")
+            _take_place(made, folder / LINE)
     except OSError as error:
         raise IasError(f"the export could not be written to {folder} ({error.strerror}): choose another") from error
     return checks
@@ -154,7 +154,7 @@ def _write_own(
     from ias_core.patchcore.line_detector import signed_backbone, signed_bank
 
     named = record.content["detector"]
-    earlier = record.folder / "line" / BANK
+    earlier = record.folder / LINE / BANK
     kept = earlier if file_sha256(earlier) == named["bank_file_sha256"] else detector.bank_path
     signed_bank(named, kept)
     shutil.copyfile(kept, line / BANK)
@@ -199,6 +199,12 @@ def _write(form: str, record: RecordFile, backbone: Any, decision: AnomalibDecis
         told = " ".join(str(error).split())[:300]
         return f"{FORMS[form].title} could not be made of this network ({type(error).__name__}: {told})"
     return ""
+
+
+def zipped(record: RecordFile) -> bytes:
+    """The release folder as one zip, for the browser."""
+    with tempfile.TemporaryDirectory() as work:
+        return Path(shutil.make_archive(str(Path(work) / "release"), "zip", record.folder)).read_bytes()
 
 
 def _take_place(made: Path, place: Path) -> None:

@@ -11,17 +11,23 @@ from typing import Any
 
 import numpy as np
 
+from ias_core.errors import IasError
 from ias_core.patchcore import line_recipe
 from ias_core.patchcore.line_forms import FORMS, OWN
-from ias_core.patchcore.line_threshold import AnomalibDecision
+from ias_core.patchcore.line_threshold import AGREEMENT, AnomalibDecision, smallest_float32
 from pages.services.frozen import file_sha256
 from pages.services.line_check import Checked
 from pages.services.line_probes import Probes
 from pages.services.record_file import RecordFile
 
 SCHEMA = "ng0-line/1"
+LINE = "line"  # folder, beside record.json
 MANIFEST, THRESHOLD, RECIPE = "manifest.json", "threshold.json", "prepare.py"
 _PACKAGES = ("torch", "torchvision", "timm", "anomalib", "numpy", "pillow", "onnx", "onnxruntime", "openvino")
+MOVED = (
+    f"a known picture lies within {100 * AGREEMENT:g} % of the signed threshold, nearer than two computers agree: the "
+    "threshold stands clear of it, so that every form gives the signed verdict"
+)
 MUST = (
     "Prepare each picture with prepare.py, as it is: another resize gives other scores.",
     "Compute in float32: no float16, bfloat16 or int8 (OpenVINO: INFERENCE_PRECISION_HINT f32).",
@@ -54,8 +60,9 @@ def threshold_facts(
         },
         "anomalib": asdict(decision)
         | {
-            "rule": "NG above this score (>); the same verdict for every float32 score",
+            "rule": "NG above this score (>), which is NG from first_ng on (>=) for every float32 score",
             "moved_by": decision.first_ng - signed["value"],
+            "moved_why": MOVED if decision.first_ng != smallest_float32(signed["value"]) else "",
             "review_from_normalised": None if review is None else decision.normalised(review),
         },
         "line_must": list(MUST),
@@ -120,3 +127,48 @@ def _version(package: str) -> str | None:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a release folder; None where nothing was exported to it.
+
+    Raises
+    ------
+    IasError
+        If it is there and is none.
+    """
+    path = folder / LINE / MANIFEST
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["schema"] == SCHEMA:
+            return values
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise IasError(f"{path} was changed, or is none that this product writes: export again")
+
+
+def differences(folder: Path, record: str) -> list[str]:
+    """A sentence for everything in ``line`` of a release folder that is not as its manifest says; no manifest, none.
+
+    Parameters
+    ----------
+    record : str
+        The record hash that it must be of.
+    """
+    try:
+        told = read_manifest(folder)
+    except IasError as error:
+        return [str(error)]
+    if told is None:
+        return []
+    found = [] if told["record"] == record else ["line/manifest.json is of another record"]
+    for name, one in told["files"].items():
+        sha256 = file_sha256(folder / LINE / name)
+        if sha256 is None:
+            found.append(f"line/{name} was removed or cannot be read")
+        elif sha256 != one["sha256"]:
+            found.append(f"line/{name} was changed")
+    present = {path.name for path in (folder / LINE).iterdir()} - {MANIFEST}
+    return found + [f"line/{name} was added" for name in sorted(present - set(told["files"]))]

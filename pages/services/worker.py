@@ -33,6 +33,7 @@ RUNNERS: Mapping[str, str] = {
     "opinion": "pages.services.opinion:run_job",
     "pixel-model": "pages.services.pixel_model:run_job",
     "adapter": "pages.services.adapters:run_job",
+    "export": "pages.services.line_export:run_job",
 }
 
 _POLL_S = 0.25

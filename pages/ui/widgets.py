@@ -27,6 +27,7 @@ _JOB_TITLES = {
     "opinion": "Training the second opinion",
     "pixel-model": "Training the pixel model",
     "adapter": "Training on your NG",
+    "export": "Exporting for the line",
 }
 
 
