@@ -1,6 +1,7 @@
 """What a record may hold: a made-up release in the fixed schema, with names in Japanese, Chinese and German.
 
-``content()`` is checked on real NG (T2, 10 of 11 caught); ``provisional()`` and ``refuted()`` are not for release.
+``content()`` is checked on real NG (T2, 10 of 11 caught); ``provisional()`` and ``refuted()`` are not for release;
+``fullest()`` has more of everything, and longer, than any page can hold.
 Nothing here comes from a file or a clock, so two calls give equal values.
 """
 
@@ -254,6 +255,7 @@ def provisional() -> dict[str, Any]:
     changed["counts"]["real"] = None
     changed["scores"]["real"], changed["missed"] = [], []
     changed["verification"] = changed["verification"] | {"ng": [], "status": "provisional"}
+    changed["proposed_release"] = "None: run beside the present inspection and keep every NG found there."
     return changed
 
 
@@ -267,7 +269,46 @@ def refuted() -> dict[str, Any]:
         one["score"] = 22.0 + i
         changed["missed"].append({"sha256": sha("ng", one["file"])} | one)
     changed["missed"].sort(key=lambda one: one["score"])
+    changed["proposed_release"] = "None: the real NG refute the target."
     return changed
+
+
+def fullest() -> dict[str, Any]:
+    """Long names in every place, more rows in every list than a page shows, refuted."""
+    changed, long = refuted(), "Wellenlänge 検査対象部品 "
+    changed["product"] = {key: f"{key} " + long * 80 for key in changed["product"]}
+    changed["proposed_release"] = long * 40
+    changed["threshold"]["title"] = changed["counts"]["synthetic"]["method"] = long * 10
+    changed["coverage"] = [_mode(long * 9, *MODES[i % len(MODES)][1:]) for i in range(30)]
+    changed["conditions"] = {
+        key: [long * 20] * 9 if isinstance(value, list) else value for key, value in changed["conditions"].items()
+    }
+    changed["counts"]["real"], changed["counts"]["ok"] = plain(rate_bound(5, 35)), plain(rate_bound(30, 147))
+    for key, worst, step in (("missed", 15.0, 0.2), ("false_rejects", 60.0, -0.9)):
+        changed[key] = [
+            {"file": f"{i:02d}_{long}.png", "sha256": sha(key, i), "score": worst + step * i, "kind": long}
+            for i in range(30)
+        ]
+        changed["thumbnails"] |= {
+            one["sha256"]: {"picture": thumbnail(i, of_map=False), "map": thumbnail(i, of_map=True)}
+            for i, one in enumerate(changed[key][:6])
+        }
+    return changed
+
+
+def long_signatures(*, n: int = 8) -> list[dict[str, Any]]:
+    """More signatures than the first page lists, each with a long name and reason."""
+    rows = signatures()
+    return [
+        rows[min(i, 2)]
+        | {
+            "signed_by": "Wolfgang Maximilian " * 9,
+            "reason": "見逃しと過検出の画像をすべて確認した " * 9,
+            "identity": rows[1]["identity"] | {"issuer": "https://login.example.com/" + "realm/" * 30},
+            "sha256": sha("long", i),
+        }
+        for i in range(n)
+    ]
 
 
 def _mode(mode, severity, evidence, n_real, caught_real, n_synthetic, caught_synthetic) -> dict[str, Any]:

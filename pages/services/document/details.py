@@ -11,10 +11,9 @@ from calibration.evidence import CLASSES
 from calibration.rules import percent
 from pages.services.document.blocks import Thumb
 from pages.services.document.facts import OK_SOURCES, identity_words, map_scale, mode_row, thumb, worst_first
-from pages.services.document.words import at_least, cut, number, of, rate, score, shown
+from pages.services.document.words import at_least, number, of, rate, score, shown
 
 _MOST_THUMBS = 6
-_WIDE = 10_000  # nothing is cut behind the first page that a reader may need
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,8 @@ def _decision(content: dict[str, Any]) -> Section:
         ("Threshold", f"{threshold['value']!r} ({threshold['unit']}); a part is NG when its score is at or above it"),
         ("Set by", f"{threshold['title']} ({threshold['origin']}), fixed {threshold['fixed_at']}"),
         ("A person decides from", review),
-        ("Scores of", f"{len(scores['ok'])} {OK_SOURCES[scores['ok_source']]}"),
-        ("Rules saw", f"{len(scores['reference'])} {OK_SOURCES[scores['reference_source']]}"),
+        ("Checked on", f"{len(scores['ok'])} {OK_SOURCES[scores['ok_source']]}"),
+        ("Threshold set on", f"{len(scores['reference'])} {OK_SOURCES[scores['reference_source']]}"),
     ]
     return Section("The decision in full", tables=(_pairs(rows),))
 
@@ -84,12 +83,12 @@ def _mistakes(content: dict[str, Any]) -> list[Section]:
     for title, mistakes in zip(("Real NG missed", "Good parts rejected"), worst_first(content), strict=True):
         rows = tuple((shown(one["file"]), score(one["score"]), shown(one["kind"]), one["sha256"]) for one in mistakes)
         pictured = [one for one in mistakes if one["sha256"] in content["thumbnails"]][:_MOST_THUMBS]
-        table = Table(("File", "Score", "Kind", "sha256"), (0.3, 0.1, 0.14, 0.46), rows)
+        table = Table(("File", "Score", "Kind", "sha256"), (0.26, 0.1, 0.14, 0.5), rows)
         found.append(
             Section(
                 f"{title}: {len(mistakes)}",
                 text=(map_scale(content),) if pictured else (),
-                thumbs=tuple(thumb(content, one, width=21) for one in pictured),
+                thumbs=tuple(thumb(content, one, width=12) for one in pictured),
                 tables=(table,) if rows else (),
             )
         )
@@ -99,8 +98,8 @@ def _mistakes(content: dict[str, Any]) -> list[Section]:
 def _coverage(content: dict[str, Any]) -> Section:
     rows, empty = [], []
     for place, mode in enumerate(content["coverage"]):
-        row = mode_row(mode, width=_WIDE)
-        rows.append((row.mode, row.severity, row.evidence, row.real, row.synthetic, shown(mode["note"])))
+        row = mode_row(mode)
+        rows.append((shown(mode["mode"]), row.severity, row.evidence, row.real, row.synthetic, shown(mode["note"])))
         if mode["evidence"] == "none":
             empty.append(place)
     table = Table(
@@ -292,7 +291,7 @@ def _challenge(content: dict[str, Any]) -> Section:
         )
         for one in content["challenge"]
     )
-    table = Table(("File", "Part is", "Score", "Limits", "sha256"), (0.24, 0.08, 0.1, 0.16, 0.42), rows)
+    table = Table(("File", "Part is", "Score", "Limits", "sha256"), (0.2, 0.07, 0.09, 0.14, 0.5), rows)
     return Section(
         "Challenge parts",
         text=("Show these to the line at the start of each shift; outside the limits, stop and look.",)
@@ -387,4 +386,4 @@ def _pictures(content: dict[str, Any]) -> list[Section]:
 
 
 def _pairs(rows: Sequence[tuple[str, Any]]) -> Table:
-    return Table((), (0.24, 0.76), tuple((shown(name), cut(value, _WIDE)) for name, value in rows))
+    return Table((), (0.24, 0.76), tuple((shown(name), shown(value)) for name, value in rows))

@@ -1,6 +1,7 @@
 """What the first page of a record says, as sentences and rows; HTML and PDF only lay it out.
 
-Limits of length are such that the page holds them all at once, see ``pdf`` and ``assets/record.html.j2``.
+Lengths are in ems, the size of the letters, and such that the page holds all of it at once: they follow from the
+widths and type sizes in ``pdf`` and ``assets/record.html.j2``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 from calibration.rules import percent
 from ias_core.errors import IasError
 from pages.services.document.blocks import Banner, Count, FirstPage, Listed, Mistakes, ModeRow, SignatureRow, Thumb
-from pages.services.document.words import at_least, at_most, cut, first, number, of, rate, score, shown
+from pages.services.document.fonts import cut
+from pages.services.document.words import at_least, at_most, first, number, of, rate, score, shown
 
 SCHEMA = "ng0-release/1"
 MEANINGS = ("calibrated", "reviewed", "approved")
@@ -54,19 +56,19 @@ def first_page(content: dict[str, Any], signatures: Sequence[dict[str, Any]], re
     part = shown(product["part"]).strip() or "part not named"
     review_from = threshold["review_from"]
     return FirstPage(
-        title=f"Threshold record: {cut(part, 90)}",
+        title=f"Threshold record: {cut(part, 60)}",
         banners=banners,
-        part=cut(part, 84),
+        part=cut(part, 42),
         place=" · ".join(
-            f"{label}: {cut(product[key].strip() or 'not named', 40)}"
+            f"{label}: {cut(product[key].strip() or 'not named', 24)}"
             for key, label in (("line", "line"), ("camera", "camera"), ("light", "light"))
         ),
-        proposed_release=cut(content["proposed_release"].strip() or "none stated", 230),
+        proposed_release=cut(content["proposed_release"].strip() or "none stated", 100),
         threshold=score(threshold["value"]),
-        threshold_is=cut(f"{threshold['unit']} · {threshold['title']} ({threshold['origin']})", 70),
+        threshold_is=cut(f"{threshold['unit']} · {threshold['title']} ({threshold['origin']})", 44),
         review_is=f"A person decides from {score(review_from)} up to it" if review_from is not None else "",
         class_head=f"{found['key']} · {found['title']}",
-        class_text=cut(f"Stands on {found['stands_on']}. {found['may']}", 280),
+        class_text=cut(f"Stands on {found['stands_on']}. {found['may']}", 130),
         counts=_counts(content),
         mistakes=_mistakes(content),
         map_scale=map_scale(content),
@@ -112,7 +114,7 @@ def _counts(content: dict[str, Any]) -> tuple[Count, ...]:
             of(made),
             "synthetic NG caught: not evidence of escape",
             at_least(made),
-            cut(f"made by {made['method']}", 48),
+            cut(f"made by {made['method']}", 22),
         )
         if made
         else Count("synthetic", "none", "synthetic NG scored", "", ""),
@@ -128,7 +130,7 @@ def _counts(content: dict[str, Any]) -> tuple[Count, ...]:
     )
 
 
-def thumb(content: dict[str, Any], mistake: dict[str, Any], *, width: int) -> Thumb:
+def thumb(content: dict[str, Any], mistake: dict[str, Any], *, width: float) -> Thumb:
     """One mistake; ``width`` of its file name."""
     pair = content["thumbnails"].get(mistake["sha256"], {})
     for key, picture in pair.items():
@@ -163,7 +165,7 @@ def _mistakes(content: dict[str, Any]) -> tuple[Mistakes, ...]:
         rows.append(
             Mistakes(
                 title=f"{title}: {len(mistakes)} of {bound['n']}" if bound else f"{title}: not checked",
-                thumbs=tuple(thumb(content, one, width=21) for one in few),
+                thumbs=tuple(thumb(content, one, width=12) for one in few),
                 more=more,
                 none=none if bound else "Not checked.",
             )
@@ -174,11 +176,11 @@ def _mistakes(content: dict[str, Any]) -> tuple[Mistakes, ...]:
 def map_scale(content: dict[str, Any]) -> str:
     """The one colour scale of all maps."""
     low, high = content["map_scale"]
-    unit = cut(content["threshold"]["unit"], 40)
+    unit = cut(content["threshold"]["unit"], 20)
     return f"Beside each picture its map; all maps on one colour scale, {number(low)} to {number(high)} ({unit})."
 
 
-def mode_row(mode: dict[str, Any], *, width: int = 34) -> ModeRow:
+def mode_row(mode: dict[str, Any]) -> ModeRow:
     """One failure mode; synthetic NG never stand for real ones."""
     real = "none"
     if mode["n_real"]:
@@ -187,7 +189,7 @@ def mode_row(mode: dict[str, Any], *, width: int = 34) -> ModeRow:
             real += f", at least {rate(mode['low_real'])}"
     made = f"{mode['caught_synthetic']} of {mode['n_synthetic']}" if mode["n_synthetic"] else "none"
     severity = "-" if mode["severity"] is None else str(mode["severity"])
-    return ModeRow(cut(mode["mode"], width), severity, mode["evidence"], real, made)
+    return ModeRow(cut(mode["mode"], 14.5), severity, mode["evidence"], real, made)
 
 
 def _coverage_title(modes: list[dict[str, Any]]) -> str:
@@ -206,7 +208,7 @@ def _conditions(content: dict[str, Any]) -> tuple[Listed, ...]:
     lists = []
     for title, items, most in rows:
         few, more = first(items, most)
-        lists.append(Listed(title, tuple(cut(item, 100) for item in few) or ("nothing stated",), more))
+        lists.append(Listed(title, tuple(cut(item, 53) for item in few) or ("nothing stated",), more))
     return tuple(lists)
 
 
@@ -233,9 +235,9 @@ def _signature_rows(signatures: Sequence[dict[str, Any]]) -> list[SignatureRow]:
 def _signature_row(given: dict[str, Any]) -> SignatureRow:
     return SignatureRow(
         meaning=shown(given["meaning"]),
-        name=cut(given["signed_by"], 30),
-        identity=cut(identity_words(given["identity"]), 50),
-        at=cut(given["at"], 25),
-        reason=cut(given["reason"], 90),
+        name=cut(given["signed_by"], 12),
+        identity=cut(identity_words(given["identity"]), 27),
+        at=cut(given["at"], 14),
+        reason=cut(given["reason"], 42),
         missing=False,
     )

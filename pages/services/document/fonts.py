@@ -14,8 +14,9 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pages.services.document.words import REPLACEMENT
+from pages.services.document.words import REPLACEMENT, shown
 
 # name in PDF, SVG and CSS, what the reader calls it, package, file in it
 _FILES = (
@@ -24,6 +25,7 @@ _FILES = (
     ("RecordDejaVu", "DejaVu Sans", "matplotlib", "mpl-data/fonts/ttf/DejaVuSans.ttf"),
 )
 BUILT_IN = "Helvetica"
+_LONGEST = 1000  # letters of a text that may be cut; no first page has room for more
 _NO_SHAPE = frozenset("\u200b\u200c\u200d\u2060\ufeff") | {chr(c) for c in range(0xFE00, 0xFE10)}
 
 
@@ -124,6 +126,25 @@ def runs(text: str) -> list[tuple[str, str]]:
             else:
                 pieces.append((name, c))
     return pieces
+
+
+def width(text: str, size: float) -> float:
+    """Of the text on one line, in the unit of ``size``."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    return sum(stringWidth(piece, name, size) for name, piece in runs(text))
+
+
+def cut(text: Any, ems: float) -> str:
+    """``shown(text)``, with an ellipsis where it is wider than ``ems`` times the size of its letters."""
+    plain = shown(text)
+    if width(plain[: _LONGEST + 1], 1) <= ems and len(plain) <= _LONGEST:
+        return plain
+    low, high = 0, min(len(plain), _LONGEST)  # widths only grow with the number of letters
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if width(plain[:middle] + "…", 1) <= ems else (low, middle - 1)
+    return plain[:low].rstrip() + "…"
 
 
 def _replacement() -> tuple[str, str]:

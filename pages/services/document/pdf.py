@@ -16,6 +16,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     Frame,
     Image,
@@ -38,7 +39,11 @@ from pages.services.document.notes import notes_of
 from pages.services.evidence_style import STYLES
 
 _SIDE, _TOP, _FOOT = 12 * mm, 9 * mm, 12 * mm
-_WIDTH = A4[0] - 2 * _SIDE
+_WIDTH, _HEIGHT = A4[0] - 2 * _SIDE, A4[1] - _TOP - _FOOT
+_MOST_PICTURE = 215
+_KEEP_THE_HASH = (
+    "Keep it elsewhere too: whoever can rewrite the whole chain of records can forge it, but not this paper."
+)
 _INK, _QUIET, _RULE = HexColor("#1F2933"), HexColor("#5A6572"), HexColor("#C9CED4")
 _STOP, _WARN, _PALE = HexColor("#9B1C1C"), HexColor("#7A4B00"), HexColor("#F3F5F7")
 _EMPTY = HexColor("#FBE9E7")
@@ -84,14 +89,14 @@ def pdf(content: dict[str, Any], signatures: Sequence[dict[str, Any]], record_sh
                 ),
             ]
         )
-        first = KeepInFrame(_WIDTH, A4[1] - _TOP - _FOOT, _first_page(page, content), mode="shrink")
+        first = KeepInFrame(_WIDTH, _HEIGHT, _first_page(page, content), mode="shrink")
         story = [first, PageBreak(), *_behind(behind), *_notes(page, behind)]
         document.build(story, canvasmaker=_numbered(page))
     return buffer.getvalue()
 
 
 def _frame(x: float, width: float) -> Frame:
-    return Frame(x, _FOOT, width, A4[1] - _TOP - _FOOT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
+    return Frame(x, _FOOT, width, _HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
 
 
 def _numbered(page: FirstPage) -> type[Canvas]:
@@ -135,14 +140,18 @@ def _draw(canvas: Canvas, text: str, x: float, y: float, size: float, colour: Co
         x += canvas.stringWidth(piece, name, size)
 
 
-def _text(text: str, size: float = 8, colour: Color = _INK, *, lead: float = 1.28, align: int = 0) -> Paragraph:
-    """A paragraph in which each character has a font that can print it."""
-    marked = "".join(f'<font name="{name}">{escape(piece)}</font>' for name, piece in fonts.runs(text))
+def _text(text: str, size: float = 8, colour: Color = _INK, *, lead: float = 1.28, key: str = "") -> Paragraph:
+    """A paragraph in which each character has a font that can print it, after the symbol of ``key``."""
+    marked = _marked(text)
+    if key:
+        marked = f'<font color="{STYLES[key].colour}">{_marked(STYLES[key].glyph)}</font> {marked}'
     name = fonts.faces()[0].name
-    style = ParagraphStyle(
-        "", fontName=name, fontSize=size, leading=lead * size, textColor=colour, alignment=align, splitLongWords=1
-    )
+    style = ParagraphStyle("", fontName=name, fontSize=size, leading=lead * size, textColor=colour, splitLongWords=1)
     return Paragraph(marked, style)
+
+
+def _marked(text: str) -> str:
+    return "".join(f'<font name="{name}">{escape(piece)}</font>' for name, piece in fonts.runs(text))
 
 
 def _grid(
@@ -167,27 +176,29 @@ def _heading(text: str) -> Paragraph:
 
 # ---------------------------------------------------------------------------------------------- the first page
 def _first_page(page: FirstPage, content: dict[str, Any]) -> list[Flowable]:
+    """In the order of the meeting; the picture takes the room that the rest leaves."""
     conditions = [flowable for one in page.conditions for flowable in _listed(one)]
-    coverage_width = 0.57 * _WIDTH
-    return [
-        *(_banner(one) for one in page.banners),
-        _decision(page),
-        Spacer(0, 5),
-        _counts(page.counts),
-        Spacer(0, 5),
-        picture.drawing(content),
+    left = 0.57 * _WIDTH
+    above = [*(_banner(one) for one in page.banners), _decision(page), Spacer(0, 6), _counts(page.counts), Spacer(0, 6)]
+    below = [
         Spacer(0, 4),
         _mistakes(page),
-        Spacer(0, 4),
+        Spacer(0, 5),
         _grid(
-            [[_coverage(page, coverage_width - 8), conditions]],
-            [coverage_width, _WIDTH - coverage_width],
+            [[_coverage(page, left - 8), conditions]],
+            [left, _WIDTH - left],
             ("LEFTPADDING", (1, 0), (1, 0), 8),
             ("LINEBEFORE", (1, 0), (1, 0), 0.5, _RULE),
         ),
-        Spacer(0, 4),
+        Spacer(0, 5),
         _signatures(page),
+        Spacer(0, 4),
+        _text(f"Record hash (sha256): {page.sha256}", 8),
+        _text(_KEEP_THE_HASH, 6.5, _QUIET),
     ]
+    room = _HEIGHT - sum(one.wrap(_WIDTH, _HEIGHT)[1] + one.getSpaceAfter() for one in (*above, *below))
+    height = min(_MOST_PICTURE, max(picture.LEAST_HEIGHT, room - 1))
+    return [*above, picture.drawing(content, height=height), *below]
 
 
 def _banner(banner: Banner) -> Table:
@@ -236,17 +247,13 @@ def _decision(page: FirstPage) -> Table:
 def _counts(counts: Sequence[Count]) -> Table:
     cells = [
         [
-            _text(f"{STYLES[one.key].glyph} {one.head}", 14, lead=1.15),
+            _text(one.head, 14, lead=1.15, key=one.key),
             _text(one.label, 8),
             _text(one.bound or " ", 8),
-            _text(one.note or " ", 6.5, _QUIET),
+            _text(one.note or " ", 7, _QUIET),
         ]
         for one in counts
     ]
-    for cell, one in zip(cells, counts, strict=True):
-        glyph = f'<font color="{STYLES[one.key].colour}">{STYLES[one.key].glyph}</font> '
-        cell[0] = _text(one.head, 14, lead=1.15)
-        cell[0] = Paragraph(glyph + escape(one.head), cell[0].style)
     lines = [("LINEABOVE", (i, 0), (i, 0), 2.2, HexColor(STYLES[one.key].outline)) for i, one in enumerate(counts)]
     return _grid([cells], [_WIDTH / len(counts)] * len(counts), *lines, pad=2)
 
@@ -290,18 +297,18 @@ def _coverage(page: FirstPage, width: float) -> list[Flowable]:
 
 def _mode(row: ModeRow) -> list[Flowable]:
     real = row.real if row.real != "none" or row.evidence != "none" else "NO EVIDENCE"
-    return [_text(row.mode, 7), _text(row.severity, 7), _text(real, 7), _text(row.synthetic, 7)]
+    return [_text(text, 7.5) for text in (row.mode, row.severity, real, row.synthetic)]
 
 
 def _listed(one: Listed) -> list[Flowable]:
-    items = [_text(f"– {item}", 7) for item in (*one.items, *([one.more] if one.more else []))]
+    items = [_text(f"– {item}", 7.5) for item in (*one.items, *([one.more] if one.more else []))]
     return [_heading(one.title), *items, Spacer(0, 2)]
 
 
 def _signatures(page: FirstPage) -> Table:
     heads = [_text(head, 6.5, _QUIET) for head in ("signed as", "printed name", "identity", "time", "reason")]
     rows = [heads, *(_signature(row) for row in page.signatures)]
-    shares = (0.1, 0.2, 0.22, 0.16, 0.32)
+    shares = (0.1, 0.2, 0.2, 0.19, 0.31)
     lines = (("LINEABOVE", (0, 0), (-1, 0), 1, _INK), ("LINEBELOW", (0, 0), (-1, -1), 0.3, _RULE))
     if page.signatures_more:
         rows.append([_text(page.signatures_more, 6.5, _QUIET), "", "", "", ""])
@@ -311,7 +318,7 @@ def _signatures(page: FirstPage) -> Table:
 
 def _signature(row: SignatureRow) -> list[Flowable]:
     name = _text(row.name, 8, _WARN if row.missing else _INK)
-    return [_text(row.meaning, 8), name, _text(row.identity, 6.5), _text(row.at, 6.5), _text(row.reason, 6.5)]
+    return [_text(row.meaning, 8), name, *(_text(one, 7) for one in (row.identity, row.at, row.reason))]
 
 
 # ---------------------------------------------------------------------------------------------- behind it
@@ -321,7 +328,8 @@ def _behind(found: Sequence[Section]) -> Iterator[Flowable]:
         if section.listing and not section.tables and not section.text and not in_columns:
             in_columns = True
             yield from (NextPageTemplate("two columns"), PageBreak())
-        yield _text(f"{letter}  {section.title}", 10.5)
+        yield CondPageBreak(20 * mm)  # a heading alone at the foot of a page helps nobody
+        yield _text(f"{letter} · {section.title}", 10.5)
         yield Spacer(0, 2)
         for text in section.text:
             yield _text(text, 7.5)

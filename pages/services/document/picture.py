@@ -14,10 +14,11 @@ from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from pages.services.document import fonts
 from pages.services.document.facts import OK_SOURCES
-from pages.services.document.words import cut, score
+from pages.services.document.fonts import cut, width
+from pages.services.document.words import score
 from pages.services.evidence_style import STYLES
 
-WIDTH, HEIGHT = 527, 148  # points
+WIDTH, LEAST_HEIGHT = 527, 150  # points
 _LEFT, _RIGHT, _BOTTOM, _TOP = 128, 8, 25, 21  # margins of the axes
 _SHARES = {"ok": 0.40, "synthetic": 0.31, "real": 0.29}
 _GAP = 5
@@ -29,28 +30,29 @@ _INK, _QUIET, _GRID = HexColor("#1F2933"), HexColor("#5A6572"), HexColor("#D5D9D
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """Scores to points."""
+    """Scores to points. ``top``: where the rows begin, in points above the lower edge of the picture."""
 
     low: float
     high: float
+    top: float
 
     def x(self, value: float) -> float:
         return _LEFT + (value - self.low) / (self.high - self.low) * (WIDTH - _LEFT - _RIGHT)
 
 
-def drawing(content: dict[str, Any]) -> Drawing:
+def drawing(content: dict[str, Any], *, height: float = LEAST_HEIGHT) -> Drawing:
     """OK, synthetic NG and real NG in a row each, the threshold through all of them, the review band before it.
 
     Marks on the wrong side are open: they are the NG that are missed. No bar lies on both sides of the threshold.
     """
     scores, threshold = content["scores"], float(content["threshold"]["value"])
-    unit, review_from = cut(content["threshold"]["unit"], 40), content["threshold"]["review_from"]
+    unit, review_from = cut(content["threshold"]["unit"], 20), content["threshold"]["review_from"]
     rows = {
         "ok": (scores["ok"], f"good parts, n = {len(scores['ok'])}", OK_SOURCES[scores["ok_source"]].split(" ", 2)[2]),
         "synthetic": (
             scores["synthetic"],
             f"synthetic NG, n = {len(scores['synthetic'])}",
-            cut(scores["synthetic_method"], 26) if scores["synthetic"] else "",
+            cut(scores["synthetic_method"], 17) if scores["synthetic"] else "",
         ),
         "real": (
             [one["score"] for one in scores["real"]],
@@ -59,22 +61,22 @@ def drawing(content: dict[str, Any]) -> Drawing:
         ),
     }
     edges = bin_edges([one for values, *_ in rows.values() for one in values], threshold)
-    axis = _Axis(edges[0], edges[-1])
-    sheet = Drawing(WIDTH, HEIGHT)
+    axis = _Axis(edges[0], edges[-1], height - _TOP)
+    sheet = Drawing(WIDTH, height)
     _frame(sheet, axis, f"image score ({unit})")
     if review_from is not None and review_from < threshold:
         _review_band(sheet, axis, float(review_from), threshold)
-    room, top = HEIGHT - _TOP - _BOTTOM - _GAP * (len(rows) - 1), HEIGHT - _TOP
+    room, top = axis.top - _BOTTOM - _GAP * (len(rows) - 1), axis.top
     for key, (values, label, note) in rows.items():
-        height = room * _SHARES[key]
-        _label(sheet, key, label, note, top - height / 2)
-        if key == "real" and _stacks_fit(values, height, axis):
-            _dots(sheet, axis, values, threshold, top - height)
+        tall = room * _SHARES[key]
+        _label(sheet, key, label, note, top - tall / 2)
+        if key == "real" and _stacks_fit(values, tall, axis):
+            _dots(sheet, axis, values, threshold, top - tall)
         elif values:
-            _bars(sheet, axis, key, values, threshold, edges, top - height, height)
+            _bars(sheet, axis, key, values, threshold, edges, top - tall, tall)
         else:
-            _text(sheet, "none", axis.x((axis.low + axis.high) / 2), top - height / 2 - 2.5, 7, _QUIET, middle=True)
-        top -= height + _GAP
+            _text(sheet, "none", axis.x((axis.low + axis.high) / 2), top - tall / 2 - 2.5, 7, _QUIET, middle=True)
+        top -= tall + _GAP
     _threshold_line(sheet, axis, threshold)
     return sheet
 
@@ -113,11 +115,11 @@ def _bin_of(value: float, threshold: float, edges: Sequence[float]) -> int:
 def _frame(sheet: Drawing, axis: _Axis, title: str) -> None:
     for tick in ticks(axis.low, axis.high):
         x = axis.x(tick)
-        sheet.add(Line(x, _BOTTOM, x, HEIGHT - _TOP, strokeColor=_GRID, strokeWidth=0.5))
+        sheet.add(Line(x, _BOTTOM, x, axis.top, strokeColor=_GRID, strokeWidth=0.5))
         _text(sheet, f"{tick:.6g}", x, _BOTTOM - 9, 7, _QUIET, middle=True)
     sheet.add(Line(_LEFT, _BOTTOM, WIDTH - _RIGHT, _BOTTOM, strokeColor=_QUIET, strokeWidth=0.7))
     _text(sheet, title, (_LEFT + WIDTH - _RIGHT) / 2, 3.5, 7, _QUIET, middle=True)
-    _text(sheet, "Image scores", 0, HEIGHT - 10, 8.5, _INK)
+    _text(sheet, "Image scores", 0, axis.top + 11, 8.5, _INK)
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -144,25 +146,25 @@ def _review_band(sheet: Drawing, axis: _Axis, start: float, end: float) -> None:
             left,
             _BOTTOM,
             right - left,
-            HEIGHT - _TOP - _BOTTOM,
+            axis.top - _BOTTOM,
             fillColor=Color(*(1 - 0.25 * (1 - part) for part in pale.rgb())),
             strokeColor=None,
         )
     )
     edge = HexColor(style.outline)
-    sheet.add(Line(left, _BOTTOM, left, HEIGHT - _TOP, strokeColor=edge, strokeWidth=0.8, strokeDashArray=[1.5, 1.5]))
+    sheet.add(Line(left, _BOTTOM, left, axis.top, strokeColor=edge, strokeWidth=0.8, strokeDashArray=[1.5, 1.5]))
     text, size = f"review from {score(start)}", 7
-    end_of_text = max(right - 4, _LEFT + _width(text, size) + 9)
-    _mark(sheet, "review", end_of_text - _width(text, size) - 6, HEIGHT - _TOP + 5, 2.6)
-    _text(sheet, text, end_of_text - _width(text, size), HEIGHT - _TOP + 2.5, size, _INK)
+    end_of_text = max(right - 4, _LEFT + width(text, size) + 9)
+    _mark(sheet, "review", end_of_text - width(text, size) - 6, axis.top + 5, 2.6)
+    _text(sheet, text, end_of_text - width(text, size), axis.top + 2.5, size, _INK)
 
 
 def _threshold_line(sheet: Drawing, axis: _Axis, threshold: float) -> None:
     x = axis.x(threshold)
-    sheet.add(Line(x, _BOTTOM - 2, x, HEIGHT - _TOP + 10, strokeColor=_INK, strokeWidth=1.6))
+    sheet.add(Line(x, _BOTTOM - 2, x, axis.top + 10, strokeColor=_INK, strokeWidth=1.6))
     text = f"NG from {score(threshold)} on"
-    left = x + 4 if x + 4 + _width(text, 8.5) < WIDTH else x - 4 - _width(text, 8.5)
-    _text(sheet, text, left, HEIGHT - _TOP + (2.5 if left > x else 12), 8.5, _INK)
+    left = x + 4 if x + 4 + width(text, 8.5) < WIDTH else x - 4 - width(text, 8.5)
+    _text(sheet, text, left, axis.top + (2.5 if left > x else 12), 8.5, _INK)
 
 
 def _label(sheet: Drawing, key: str, label: str, note: str, y: float) -> None:
@@ -265,10 +267,6 @@ def _mark(sheet: Drawing, key: str, x: float, y: float, r: float) -> None:
     sheet.add(shapes[STYLES[key].symbol]())
 
 
-def _width(text: str, size: float) -> float:
-    return sum(stringWidth(piece, name, size) for name, piece in fonts.runs(text))
-
-
 def _text(
     sheet: Drawing,
     text: str,
@@ -280,7 +278,7 @@ def _text(
     middle: bool = False,
     end: bool = False,
 ) -> None:
-    x -= _width(text, size) * (0.5 if middle else 1.0 if end else 0.0)
+    x -= width(text, size) * (0.5 if middle else 1.0 if end else 0.0)
     for name, piece in fonts.runs(text):
         sheet.add(String(x, y, piece, fontName=name, fontSize=size, fillColor=colour))
         x += stringWidth(piece, name, size)

@@ -1,4 +1,4 @@
-"""Texts as a printed record shows them: cut to a width, numbers with their unit, counts with their bound."""
+"""Texts as a printed record shows them: on one line, numbers with their digits, counts with their bound."""
 
 from __future__ import annotations
 
@@ -23,27 +23,6 @@ def shown(text: Any) -> str:
     """
     plain = unicodedata.normalize("NFC", str(text).translate(_LINE_BREAKS))
     return "".join(REPLACEMENT if c in _TURNING or unicodedata.category(c) in ("Cc", "Cs") else c for c in plain)
-
-
-def cut(text: Any, width: int) -> str:
-    """``shown(text)``, with an ellipsis where it is wider than ``width``; a Chinese or Japanese character counts two.
-
-    Examples
-    --------
-    >>> cut("Solarzelle", 10), cut("Solarzelle M6", 10), cut("太陽電池セル", 10)
-    ('Solarzelle', 'Solarzell…', '太陽電池…')
-    """
-    plain = shown(text)
-    widths = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain]
-    if sum(widths) <= width:
-        return plain
-    kept, used = [], 1  # for the ellipsis
-    for c, w in zip(plain, widths, strict=True):
-        if used + w > width:
-            break
-        kept.append(c)
-        used += w
-    return "".join(kept).rstrip() + "…"
 
 
 def score(value: float | None) -> str:
