@@ -5,6 +5,10 @@ python cli.py demo --out DIR           the whole job on the demo pictures
 python cli.py run --ok DIR --out DIR   the whole job on your own pictures
 python cli.py study --demo --out DIR   what each threshold rule is worth on real parts, over many splits
 python cli.py synth --method all --ok DIR --out DIR   synthetic NG with masks, as a data set
+python cli.py demo --sign --out DIR    the demo to a complete record: record.json, HTML, PDF, files for the line
+python cli.py verify RECORD            does a record fit, with everything handed over and every picture
+python cli.py score --record FILE --images DIR   OK, review or NG for each picture
+python cli.py watch --record FILE --scores CSV   is the line still as it was signed
 """
 
 import argparse
@@ -46,6 +50,25 @@ def parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="the same on the demo pictures (package elpv-dataset)")
     demo.add_argument("--config", type=Path, help="settings as .json or .toml")
+    demo.add_argument("--sign", action="store_true", help="go on to a signed record, by three made-up people")
+
+    verify = commands.add_parser("verify", help="check a record offline: exit code 0 only if everything fits")
+    verify.add_argument("record", type=Path, help="record.json, or the folder it was handed over in")
+    verify.add_argument(
+        "--images", type=Path, help="a copy of the pictures (default: where they lay when signed)"
+    )
+    verify.add_argument("--record-only", action="store_true", help="leave out the pictures, where they are not at hand")
+    score = commands.add_parser("score", help="OK, review or NG for each picture of a folder, by a signed record")
+    score.add_argument("--images", type=Path, required=True, help="folder of pictures")
+    score.add_argument("--out", type=Path, help="CSV (default: the terminal)")
+    watch = commands.add_parser("watch", help="the line's new scores against a signed record: drift, challenge parts")
+    source = watch.add_mutually_exclusive_group(required=True)
+    source.add_argument("--scores", type=Path, help="CSV with the columns file and score, as score writes it")
+    source.add_argument("--images", type=Path, help="folder of pictures, scored first")
+    watch.add_argument("--challenge", type=Path, help="CSV with the scores of the challenge parts of this shift")
+    for command in (score, watch):
+        command.add_argument("--record", type=Path, required=True, help="record.json beside the folder line")
+
     study = commands.add_parser("study", help="every threshold rule over many splits of real parts; writes study.json")
     source = study.add_mutually_exclusive_group(required=True)
     source.add_argument("--demo", action="store_true", help="the demo pictures (package elpv-dataset)")
@@ -103,8 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     log = None
     try:
-        if asked.command == "app":
-            return open_app(asked)
+        if asked.command in _WITHOUT_WORKSPACE:
+            return _WITHOUT_WORKSPACE[asked.command](asked)
         log = asked.out / "error.log"
         return {"study": run_study, "synth": run_synth}.get(asked.command, run_job)(asked)
     except KeyboardInterrupt:
@@ -135,6 +158,12 @@ def _keep_traceback(error: Exception, log: Path | None) -> str:
 def print_rejected(rejected) -> None:
     for refused in rejected:
         print(f"  refused: {refused.name}: {refused.reason}")
+
+
+def _now() -> str:
+    from datetime import datetime
+
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def open_app(asked: argparse.Namespace) -> int:
@@ -208,6 +237,52 @@ def run_job(asked: argparse.Namespace) -> int:
     report.write_report(written, path)
     print(report.summary(written))
     print(f"written: {path}")
+    if getattr(asked, "sign", False):
+        from pages.services import demo_sign, trust
+
+        judgement = trust.judge(ws, *results, config, verification.free_ng(ws))
+        record = demo_sign.sign_demo(ws, asked.out, *results, config, judgement, _print_stage(), now=_now())
+        print(f"signed: {asked.out / 'record.json'}, with record.html, record.pdf and line; record hash {record}")
+    return 0
+
+
+def run_verify(asked: argparse.Namespace) -> int:
+    """What fits, a line each, and the first thing that does not; exit code 0 only if everything fits."""
+    from pages.services.verify_record import verify_record
+
+    found = verify_record(asked.record, images=asked.images, record_only=asked.record_only)
+    for line in found.fits:
+        print(f"fits: {line}")
+    if found.wrong:
+        print(f"DOES NOT FIT: {found.wrong}", file=sys.stderr)
+    return int(bool(found.wrong))
+
+
+def run_score(asked: argparse.Namespace) -> int:
+    """A verdict for each picture as CSV, to a file or to stdout; counts and what could not be read on stderr."""
+    from pages.services.line_score import UNREADABLE, score_folder, write_csv
+
+    rows = score_folder(asked.record, asked.images)
+    if asked.out is None:
+        write_csv(rows, sys.stdout)
+    else:
+        with asked.out.open("w", encoding="utf-8", newline="") as file:
+            write_csv(rows, file)
+    counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in ("OK", "review", "NG", UNREADABLE)}
+    told = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    print(f"{len(rows)} files: {told}", file=sys.stderr)
+    return 0
+
+
+def run_watch(asked: argparse.Namespace) -> int:
+    """Drift and challenge parts; exit code 0 whatever they say: an alarm is a result."""
+    from pages.services import line_watch
+    from pages.services.record_file import read_record
+
+    record = read_record(asked.record)
+    scores = line_watch.read_scores(asked.scores) if asked.scores else line_watch.score_pictures(record, asked.images)
+    shown = line_watch.read_scores(asked.challenge) if asked.challenge else None
+    print(line_watch.report(line_watch.look(record, scores, challenge=shown)))
     return 0
 
 
@@ -315,6 +390,8 @@ def _print_stage():
 
     return show
 
+
+_WITHOUT_WORKSPACE = {"app": open_app, "verify": run_verify, "score": run_score, "watch": run_watch}
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(errors="backslashreplace")  # a file name that the console's code page cannot show

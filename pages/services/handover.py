@@ -22,9 +22,9 @@ CANNOT_DO = (
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """``files``: path below the folder -> sha256 of everything but ``record.json``, which holds these hashes."""
+    """``record``: its hash; ``files``: path below the folder -> sha256 of what ``record.json`` notes as handed over."""
 
-    folder: Path
+    record: str
     files: dict[str, str]
 
 
@@ -58,7 +58,7 @@ def write(ws: Workspace, folder: Path, *, now: str) -> Handed:
         raise IasError(
             f"the record could not be written to {folder} ({error.strerror}): choose another folder"
         ) from error
-    return Handed(folder, files)
+    return Handed(signed.sha256, files)
 
 
 def zipped(ws: Workspace, *, now: str) -> bytes:

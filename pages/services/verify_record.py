@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ias_core.errors import IasError
 from pages.services import frozen as frozen_pictures
-from pages.services.handover import FROZEN
+from pages.services.handover import FROZEN, MANIFEST
 from pages.services.record_file import RecordFile, read_record
 
 
@@ -41,7 +41,10 @@ def verify_record(path: Path, *, images: Path | None = None, record_only: bool =
             f"record: {len(record.entries)} entries, each with its hash and in order; record hash {record.sha256}"
         )
         fits += _signatures(record)
-        fits.append(_documents(record))
+        files = _documents(record)
+        fits.append(f"handed over with it, unchanged: {', '.join(files)}")
+        if MANIFEST in files:
+            fits.append(_line(record))
         if not record_only:
             fits.append(_pictures(record, images))
     except IasError as error:
@@ -55,7 +58,7 @@ def _signatures(record: RecordFile) -> Iterator[str]:
         yield f"{one['meaning']} by {one['signed_by']} ({how}) at {one['at']}: {one['reason']}"
 
 
-def _documents(record: RecordFile) -> str:
+def _documents(record: RecordFile) -> dict[str, str]:
     """The files handed over with the newest signature, by the newest note of them."""
     notes = [entry for entry in record.signed.documents if entry.body["of"] == record.sha256]
     if not notes:
@@ -67,7 +70,20 @@ def _documents(record: RecordFile) -> str:
             raise IasError(f"{name} is missing beside the record")
         if found != sha256:
             raise IasError(f"{name} was changed after it was handed over")
-    return f"handed over with it, unchanged: {', '.join(files)}"
+    return files
+
+
+def _line(record: RecordFile) -> str:
+    """What the line is given: every file as the manifest names it, and none besides."""
+    manifest = record.folder / MANIFEST
+    files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    for name, facts in files.items():
+        found = frozen_pictures.file_sha256(manifest.parent / name)
+        if found != facts["sha256"]:
+            raise IasError(f"line/{name} {'is missing' if found is None else 'was changed after it was exported'}")
+    if others := sorted({path.name for path in manifest.parent.iterdir()} - set(files) - {manifest.name}):
+        raise IasError(f"line/{others[0]} was added after the export")
+    return f"for the line: {', '.join(files)}, unchanged"
 
 
 def _pictures(record: RecordFile, images: Path | None) -> str:
