@@ -12,6 +12,7 @@ from pages.services.failure_modes import SEVERITIES, Mode
 from pages.services.ledger import NG
 from pages.services.workspace import Workspace
 from pages.ui import theme, widgets, words
+from pages.ui.markdown import plain_text
 
 _NOT_RATED = "not rated"
 _WIDTHS = (2.3, 1.9, 2.9, 0.9)
@@ -87,12 +88,7 @@ def real_sentence(bound: RateBound) -> str:
 
 
 def _title(row: Row, name: str) -> str:
-    return _plain(words.capital(name) if not row.listed else name)
-
-
-def _plain(text: str) -> str:
-    """Text that the user typed, without a meaning in markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>#|~$" else c for c in text)
+    return plain_text(words.capital(name) if not row.listed else name)
 
 
 def _about(row: Row) -> str:
@@ -100,8 +96,8 @@ def _about(row: Row) -> str:
         return "Give these kinds to a failure mode."
     severity = _NOT_RATED if row.mode.severity is None else f"{row.mode.severity} of 10"
     kinds = ", ".join(kind_name(kind) for kind in row.mode.kinds) or "none given yet"
-    note = f"  \n{_plain(row.mode.note)}" if row.mode.note else ""
-    return f"Severity: {severity}. Kinds of NG: {_plain(kinds)}.{note}"
+    note = f"  \n{plain_text(row.mode.note)}" if row.mode.note else ""
+    return f"Severity: {severity}. Kinds of NG: {plain_text(kinds)}.{note}"
 
 
 def _evidence(row: Row) -> list[str]:
@@ -118,7 +114,7 @@ def _next(row: Row, collect: str) -> str:
     if row.waiting:
         said.append(f"{row.waiting} real NG wait for the check.")
     if collect:
-        said.append(_plain(collect))
+        said.append(plain_text(collect))
     elif row.listed:
         said.append("The target is proven for this one.")
     if row.spent:

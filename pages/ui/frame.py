@@ -23,17 +23,7 @@ def page_path(key: str) -> str:
 
 def bootstrap(key: str) -> tuple[Workspace, dict[str, Step]]:
     """Prepare the page ``key`` and draw its rail and title; returns the workspace and the state of every step."""
-    st.set_page_config(
-        page_title=f"{PAGES[key]} - {PRODUCT}",
-        page_icon=str(theme.ICON),
-        layout="wide",
-        initial_sidebar_state="expanded",
-    )
-    st.html(Path(theme.STYLE_CSS))
-    ws = cached.workspace()
-    if jobs.active(ws):
-        jobs.ensure_worker(ws)  # a server that died left its jobs waiting
-    states = steps(ws)
+    ws, states = _opened(key, sidebar="expanded")
     with st.sidebar:
         st.markdown(f"### {PRODUCT}")
         st.caption("From good parts alone to a threshold you can defend")
@@ -49,6 +39,32 @@ def bootstrap(key: str) -> tuple[Workspace, dict[str, Step]]:
         st.caption(f"Workspace: {ws.root.name}", help=str(ws.root))
     st.title(PAGES[key])
     return ws, states
+
+
+def present(key: str, *, back: str) -> tuple[Workspace, dict[str, Step]]:
+    """``bootstrap`` for a page on the wall: no rail and no menu; the sidebar is locked open and leads back to ``back``.
+
+    What must stay in view while the page is scrolled goes into the sidebar too.
+    """
+    ws, states = _opened(key, sidebar="locked")
+    with st.sidebar.container(key="presented"):  # the style sheet knows the page by this key
+        st.title(PAGES[key])
+        st.page_link(page_path(back), label=f"Back to {TITLES[back]}", icon=":material/arrow_back:")
+    return ws, states
+
+
+def _opened(key: str, *, sidebar: str) -> tuple[Workspace, dict[str, Step]]:
+    st.set_page_config(
+        page_title=f"{PAGES[key]} - {PRODUCT}",
+        page_icon=str(theme.ICON),
+        layout="wide",
+        initial_sidebar_state=sidebar,
+    )
+    st.html(Path(theme.STYLE_CSS))
+    ws = cached.workspace()
+    if jobs.active(ws):
+        jobs.ensure_worker(ws)  # a server that died left its jobs waiting
+    return ws, steps(ws)
 
 
 def stop_if_missing(step: Step) -> None:

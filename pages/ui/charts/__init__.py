@@ -2,6 +2,7 @@
 
 from pages.ui.charts.detection_curve import pod
 from pages.ui.charts.distribution import MAX_DOTS, ScoreGroup, score_distribution
+from pages.ui.charts.enlarged import enlarged
 from pages.ui.charts.feature_cloud import MAX_CLOUD, projection
 from pages.ui.charts.ok_sources import loo_histogram
 from pages.ui.charts.ranges import spreads
@@ -13,6 +14,7 @@ __all__ = [
     "MAX_CLOUD",
     "MAX_DOTS",
     "MAX_VERTICES",
+    "enlarged",
     "ScoreGroup",
     "loo_histogram",
     "pod",
