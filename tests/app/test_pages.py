@@ -14,7 +14,7 @@ from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
 from pages.services.ledger import Ledger
-from pages.services.records import signed_records
+from pages.services.records import MEANINGS, entries_of, newest
 from pages.services.settings import DetectorConfig
 from pages.services.steps import load_config, save_config, steps
 from pages.services.synthesis import synthesis_digest
@@ -430,9 +430,9 @@ def test_verification_counts_equal_a_count_by_hand(ws, fix, value):
 # --- sign-off ------------------------------------------------------------------------------------------------
 
 
-def sign(page, name: str, reason: str, meaning: str = "approved"):
-    page.text_input[0].set_value(name)
-    page.text_area[0].set_value(reason)
+def sign(page, name: str, reason: str, meaning: str = "calibrated"):
+    page.text_input(key="signer").set_value(name)
+    page.text_area(key="sign-reason").set_value(reason)
     page.selectbox[0].set_value(meaning)
     return button_of(page, "Sign").click().run()
 
@@ -445,17 +445,24 @@ def test_signing(ws, fix, table):
     assert "a signature needs a name and a reason" in text_of(page)
     sign(page, "A. Engineer", "  ")
     assert "a signature needs a name and a reason" in text_of(page)
-    assert signed_records(ws) == ()
-    sign(page, "A. Engineer", "looked at every missed part")
-    assert not page.exception
-    (record,) = signed_records(ws)
-    assert record["sha256"][:16] in text_of(page)
-    assert (record["signed_by"], record["identity"]) == ("A. Engineer", "typed, unverified")
-    assert record["decision"] == current_decision(ws).digest
-    assert record["report"]["status"] == "checked"
+    sign(page, "A. Engineer", "looked at every missed part", "approved")
+    assert "not signed as calibrated yet" in text_of(page)
+    assert entries_of(ws) == ()
+    for name, meaning in zip(("A. Engineer", "山田 太郎", "C. Quality"), MEANINGS, strict=True):
+        sign(page, name, "looked at every missed part", meaning)
+        assert not page.exception
+        due = MEANINGS[MEANINGS.index(meaning) + 1 :][:1]
+        assert not due or page.selectbox[0].value == due[0], "the next meaning is offered"
+    record = newest(entries_of(ws))
+    text = text_of(page)
+    assert "**Approved, and nothing under it has changed.**" in text and record.sha256[:16] in text
+    assert record.signatures[1].body["signed_by"] == "山田 太郎"
+    assert record.signatures[0].body["identity"]["how"] == "typed, unverified"
+    assert record.content["decision"] == current_decision(ws).digest
+    assert record.content["report"]["status"] == "checked"
     caught = at_or_above(table.evidence.ng_real, table.recommendation.choice.value)
-    assert record["report"]["fixed"]["caught"] == f"{caught} of 6"
-    assert steps(ws)["sign_off"].state == "done"
+    assert (record.content["counts"]["real"]["k"], record.content["counts"]["real"]["n"]) == (caught, 6)
+    assert steps(ws)["sign_off"].state == "done" and steps(ws)["line"].state == "ready"
 
 
 def test_a_new_threshold_needs_a_new_signature(ws, fix):
@@ -465,7 +472,42 @@ def test_a_new_threshold_needs_a_new_signature(ws, fix):
     sign(page, "A. Engineer", "to collect parts")
     fix(14.0, origin="by hand")
     assert steps(ws)["sign_off"].state == "out of date"
-    opened("sign_off")
+    assert "**The sign-off is void.** the threshold was fixed anew" in text_of(opened("sign_off"))
+
+
+def test_another_tab_signs_first(ws, fix):
+    fixed_and_checked(ws, fix)
+    first, second = opened("sign_off"), opened("sign_off")
+    sign(first, "A. Engineer", "looked at every missed part")
+    before = entries_of(ws)
+    sign(second, "B. Engineer", "not aware of the other")
+    assert not second.exception and "somebody else signed since this page was drawn" in text_of(second)
+    assert entries_of(ws) == before
+    sign(second, "B. Engineer", "now I have seen it", "reviewed")
+    assert newest(entries_of(ws)).meanings == ("calibrated", "reviewed")
+
+
+def test_what_changed_under_the_eyes_is_not_signed(ws, fix):
+    fixed_and_checked(ws, fix)
+    page = opened("sign_off")
+    fix(14.0, origin="by hand")
+    sign(page, "A. Engineer", "looked at every missed part")
+    assert "What you saw has changed since this page was drawn" in text_of(page)
+    assert entries_of(ws) == ()
+
+
+def test_naming_the_part_after_signing_asks_for_a_new_signature_and_voids_nothing(ws, fix):
+    fixed_and_checked(ws, fix)
+    page = opened("sign_off")
+    sign(page, "A. Engineer", "looked at every missed part")
+    page.text_input(key="product-part").set_value("plate")
+    page.text_input(key="product-expires").set_value("soon")
+    button_of(page, "Save").click().run()
+    assert "expected a date like 2027-01-31" in text_of(page)
+    page.text_input(key="product-expires").set_value("2027-01-31")
+    button_of(page, "Save").click().run()
+    text = text_of(page)
+    assert "part, line, camera and light, the conditions changed" in text and "void" not in text
 
 
 # --- the data set that pages stand on ------------------------------------------------------------------------

@@ -9,13 +9,13 @@ from pages.services import intake, jobs
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
 from pages.services.decision import current_decision
 from pages.services.ledger import Ledger
-from pages.services.records import sign
 from pages.services.steps import TITLES, load_config, save_config, steps
 from pages.services.verification import verify
 from pages.services.workspace import Workspace
 from tests import hostile
 from tests.app import small_run
 from tests.app.conftest import NOW
+from tests.app.signing import sign_all
 
 
 def states(ws: Workspace) -> list[str]:
@@ -43,10 +43,16 @@ def test_from_scores_to_signed(ws, fix):
     assert steps(ws)["line"].needs == "sign_off"
     verify(ws, load_result(ws, DETECTOR), decision)
     assert states(ws)[5:] == ["done", "ready", "empty"]
-    sign(ws, name="A", meaning="approved", reason="r", decision=decision.digest, report={}, now=NOW)
+    sign_all(ws, now=NOW)
     assert states(ws) == [*["done"] * 4, "ready", "done", "done", "ready"]
     fix(14.0, origin="by hand")
-    assert states(ws)[3:] == ["done", "ready", "ready", "out of date", "empty"]  # the NG are spent: none is left to check it
+    assert states(ws)[3:] == [
+        "done",
+        "ready",
+        "ready",
+        "out of date",
+        "empty",
+    ]  # the NG are spent
 
 
 def test_verification_without_free_ng_says_so(ws, fix):
