@@ -25,6 +25,7 @@ from pages.services.artifacts import (
     digest_of,
     load_result,
 )
+from pages.services.blind_review import picture_png
 from pages.services.contact_sheet import caption, with_rim
 from pages.services.decision import current_decision
 from pages.services.foreground import part_masks_of
@@ -35,6 +36,7 @@ from pages.services.opinion import Judgements, judgements, stored
 from pages.services.pictures import read_at_size
 from pages.services.preview import ladder as ladder_of
 from pages.services.preview import preview as preview_of
+from pages.services.review_store import Item
 from pages.services.settings import RunConfig, to_dict
 from pages.services.thresholds import ThresholdTable, evidence_of, threshold_table
 from pages.services.trust import Trust, trust_of
@@ -291,3 +293,13 @@ def backend(digest: str, plan: str, load: Callable[[], Any]) -> Any:
 def free_backends() -> None:
     """Give the memory of weights in this process back, as before a job that needs it."""
     _backend.clear()
+
+
+@st.cache_data(max_entries=1000, show_spinner=False)
+def _review_picture(key: str, size: int, synthesis_folder: str, _draw: Callable[[], bytes]) -> bytes:
+    return _draw()
+
+
+def review_picture(item: Item, size: int, records: dict[str, ImageRecord], synthesis: SynthesisResult) -> bytes:
+    """PNG of a picture to judge, read before it is asked for. Errors are not kept."""
+    return _review_picture(item.key, size, str(synthesis.folder), lambda: picture_png(item, size, records, synthesis))
