@@ -103,4 +103,5 @@ class FirstPage:
     signatures: tuple[SignatureRow, ...]
     signatures_more: str
     sha256: str
+    keep_the_hash: str
     status: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,13 @@ def sections(content: dict[str, Any], signatures: Sequence[dict[str, Any]], reco
         _limits(),
         *_pictures(content),
     )
+
+
+def lettered(found: Sequence[Section]) -> Iterator[tuple[str, Section]]:
+    """Each section with its letter: A to Z, then A2 and so on."""
+    for place, section in enumerate(found):
+        turn, letter = divmod(place, 26)
+        yield chr(ord("A") + letter) + (str(turn + 1) if turn else ""), section
 
 
 def _decision(content: dict[str, Any]) -> Section:

@@ -1,7 +1,7 @@
 """What the first page of a record says, as sentences and rows; HTML and PDF only lay it out.
 
 Lengths are in ems, the size of the letters, and such that the page holds all of it at once: they follow from the
-widths and type sizes in ``pdf`` and ``assets/record.html.j2``.
+widths and type sizes in ``as_pdf`` and ``assets/record.html.j2``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,22 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from calibration.rules import percent
 from ias_core.errors import IasError
 from pages.services.document.blocks import Banner, Count, FirstPage, Listed, Mistakes, ModeRow, SignatureRow, Thumb
-from pages.services.document.fonts import cut
+from pages.services.document.fonts import cut, width
 from pages.services.document.words import at_least, at_most, first, number, of, rate, score, shown
 
 SCHEMA = "ng0-release/1"
+KEEP_THE_HASH = (
+    "Keep it elsewhere too: whoever can rewrite the whole chain of records can forge it, but not this paper."
+)
 MEANINGS = ("calibrated", "reviewed", "approved")
+_LINE, _LINES = 26.0, 12  # ems of a line of conditions, and how many lines there are for all
 MOST_MODES, MOST_THUMBS, MOST_SIGNATURES = 12, 3, 4
 OK_SOURCES = {
     "check": "good parts kept apart for the check",
@@ -43,8 +48,13 @@ def first_page(content: dict[str, Any], signatures: Sequence[dict[str, Any]], re
     Raises
     ------
     IasError
-        Another schema, a threshold that is no finite number, or a thumbnail that is no JPEG.
+        A record hash that is no sha256, another schema, a threshold that is no finite number, or a thumbnail that is
+        no JPEG.
     """
+    if not re.fullmatch("[0-9a-f]{64}", record_sha256):
+        raise IasError(
+            f"expected the record hash as 64 hexadecimal digits, got {record_sha256!r}: sign the record first"
+        )
     if content.get("schema") != SCHEMA:
         raise IasError(f"expected a record of the schema {SCHEMA}, got {content.get('schema')!r}")
     threshold, product, found = content["threshold"], content["product"], content["evidence_class"]
@@ -63,7 +73,7 @@ def first_page(content: dict[str, Any], signatures: Sequence[dict[str, Any]], re
             f"{label}: {cut(product[key].strip() or 'not named', 24)}"
             for key, label in (("line", "line"), ("camera", "camera"), ("light", "light"))
         ),
-        proposed_release=cut(content["proposed_release"].strip() or "none stated", 100),
+        proposed_release=cut(content["proposed_release"].strip() or "none stated", 85),
         threshold=score(threshold["value"]),
         threshold_is=cut(f"{threshold['unit']} · {threshold['title']} ({threshold['origin']})", 44),
         review_is=f"A person decides from {score(review_from)} up to it" if review_from is not None else "",
@@ -79,6 +89,7 @@ def first_page(content: dict[str, Any], signatures: Sequence[dict[str, Any]], re
         signatures=rows,
         signatures_more=signatures_more,
         sha256=record_sha256,
+        keep_the_hash=KEEP_THE_HASH,
         status=", ".join(banner.head for banner in banners),
     )
 
@@ -203,13 +214,40 @@ def _coverage_title(modes: list[dict[str, Any]]) -> str:
 def _conditions(content: dict[str, Any]) -> tuple[Listed, ...]:
     found = content["conditions"]
     expires = found["expires"] or "no date stated: set one when it is signed again"
-    rows = [("Valid for", found["valid_for"], 2), ("Expires", [expires], 1)]
-    rows += [("Verify again when", found["verify_again_when"], 4), ("Collect next", found["collect_next"], 3)]
-    lists = []
-    for title, items, most in rows:
-        few, more = first(items, most)
-        lists.append(Listed(title, tuple(cut(item, 53) for item in few) or ("nothing stated",), more))
-    return tuple(lists)
+    lists = [
+        ("Valid for", found["valid_for"]),
+        ("Expires", [expires]),
+        ("Verify again when", found["verify_again_when"]),
+        ("Collect next", found["collect_next"]),
+    ]
+    short = [[cut(item, 1.85 * _LINE) for item in items] for _, items in lists]
+    taken = _shared([[1 if width(item, 1) <= _LINE else 2 for item in items] for items in short], _LINES)
+    rows = []
+    for (title, _), items, n in zip(lists, short, taken, strict=True):
+        few, more = first(items, n)
+        rows.append(Listed(title, few or ("nothing stated",), more))
+    return tuple(rows)
+
+
+def _shared(needs: Sequence[Sequence[int]], lines: int) -> list[int]:
+    """How many items of each list go on the page: the first of each, then in turn while there are lines.
+
+    Examples
+    --------
+    >>> _shared([[2, 2, 2], [1], [1, 1, 1, 1]], 8)
+    [2, 1, 3]
+    """
+    taken = [min(1, len(items)) for items in needs]
+    left = lines - sum(items[0] for items in needs if items)
+    open_lists = set(range(len(needs)))
+    while open_lists:
+        for i in sorted(open_lists):
+            if taken[i] < len(needs[i]) and needs[i][taken[i]] <= left:
+                left -= needs[i][taken[i]]
+                taken[i] += 1
+            else:
+                open_lists.discard(i)
+    return taken
 
 
 def identity_words(identity: dict[str, Any]) -> str:
@@ -236,8 +274,8 @@ def _signature_row(given: dict[str, Any]) -> SignatureRow:
     return SignatureRow(
         meaning=shown(given["meaning"]),
         name=cut(given["signed_by"], 12),
-        identity=cut(identity_words(given["identity"]), 27),
+        identity=cut(identity_words(given["identity"]), 20),
         at=cut(given["at"], 14),
-        reason=cut(given["reason"], 42),
+        reason=cut(given["reason"], 36),
         missing=False,
     )

@@ -180,7 +180,11 @@ def _subset(path: Path, characters: str) -> bytes:
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont
 
-    options = Options(hinting=False, layout_features=[], drop_tables=["GSUB", "GPOS", "GDEF", "BASE", "vhea", "vmtx"])
+    options = Options(
+        hinting=False,
+        layout_features=[],
+        drop_tables=["GSUB", "GPOS", "GDEF", "BASE", "vhea", "vmtx", "FFTM", "MATH", "kern"],
+    )
     font = TTFont(path, recalcTimestamp=False, lazy=True)
     subsetter = Subsetter(options)
     subsetter.populate(text=characters)

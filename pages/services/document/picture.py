@@ -18,7 +18,7 @@ from pages.services.document.fonts import cut, width
 from pages.services.document.words import score
 from pages.services.evidence_style import STYLES
 
-WIDTH, LEAST_HEIGHT = 527, 150  # points
+WIDTH, LEAST_HEIGHT = 527, 130  # points
 _LEFT, _RIGHT, _BOTTOM, _TOP = 128, 8, 25, 21  # margins of the axes
 _SHARES = {"ok": 0.40, "synthetic": 0.31, "real": 0.29}
 _GAP = 5
@@ -81,9 +81,9 @@ def drawing(content: dict[str, Any], *, height: float = LEAST_HEIGHT) -> Drawing
     return sheet
 
 
-def svg(content: dict[str, Any]) -> str:
+def svg(content: dict[str, Any], *, height: float = LEAST_HEIGHT) -> str:
     """The same as an ``<svg>`` element to be set into a page; its texts are escaped."""
-    text = renderSVG.drawToString(drawing(content))
+    text = renderSVG.drawToString(drawing(content, height=height))
     text = text[text.index("<svg") :].replace("<title>...</title>", "<title>Image scores</title>")
     return text.replace("<desc>...</desc>", "").strip()
 

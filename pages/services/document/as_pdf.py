@@ -32,7 +32,7 @@ from reportlab.platypus import (
 
 from pages.services.document import fonts, picture
 from pages.services.document.blocks import Banner, Count, FirstPage, Listed, Mistakes, ModeRow, SignatureRow, Thumb
-from pages.services.document.details import Section, sections
+from pages.services.document.details import Section, lettered, sections
 from pages.services.document.details import Table as Rows
 from pages.services.document.facts import first_page
 from pages.services.document.notes import notes_of
@@ -41,9 +41,6 @@ from pages.services.evidence_style import STYLES
 _SIDE, _TOP, _FOOT = 12 * mm, 9 * mm, 12 * mm
 _WIDTH, _HEIGHT = A4[0] - 2 * _SIDE, A4[1] - _TOP - _FOOT
 _MOST_PICTURE = 215
-_KEEP_THE_HASH = (
-    "Keep it elsewhere too: whoever can rewrite the whole chain of records can forge it, but not this paper."
-)
 _INK, _QUIET, _RULE = HexColor("#1F2933"), HexColor("#5A6572"), HexColor("#C9CED4")
 _STOP, _WARN, _PALE = HexColor("#9B1C1C"), HexColor("#7A4B00"), HexColor("#F3F5F7")
 _EMPTY = HexColor("#FBE9E7")
@@ -65,7 +62,8 @@ def pdf(content: dict[str, Any], signatures: Sequence[dict[str, Any]], record_sh
     Raises
     ------
     IasError
-        Another schema, a threshold that is no finite number, or a thumbnail that is no JPEG.
+        A record hash that is no sha256, another schema, a threshold that is no finite number, or a thumbnail that is
+        no JPEG.
     """
     page, behind = first_page(content, signatures, record_sha256), sections(content, signatures, record_sha256)
     buffer = io.BytesIO()
@@ -93,6 +91,13 @@ def pdf(content: dict[str, Any], signatures: Sequence[dict[str, Any]], record_sh
         story = [first, PageBreak(), *_behind(behind), *_notes(page, behind)]
         document.build(story, canvasmaker=_numbered(page))
     return buffer.getvalue()
+
+
+def picture_height(page: FirstPage) -> float:
+    """Points that the rest of the first page leaves for the picture."""
+    with _ONE_AT_A_TIME:
+        above, below = _around_picture(page)
+        return _room([*above, *below])
 
 
 def _frame(x: float, width: float) -> Frame:
@@ -177,6 +182,17 @@ def _heading(text: str) -> Paragraph:
 # ---------------------------------------------------------------------------------------------- the first page
 def _first_page(page: FirstPage, content: dict[str, Any]) -> list[Flowable]:
     """In the order of the meeting; the picture takes the room that the rest leaves."""
+    above, below = _around_picture(page)
+    return [*above, picture.drawing(content, height=_room([*above, *below])), *below]
+
+
+def _room(others: Sequence[Flowable]) -> float:
+    left = _HEIGHT - sum(one.wrap(_WIDTH, _HEIGHT)[1] + one.getSpaceAfter() for one in others) - 1
+    return min(_MOST_PICTURE, max(picture.LEAST_HEIGHT, left))
+
+
+def _around_picture(page: FirstPage) -> tuple[list[Flowable], list[Flowable]]:
+    """What stands above the picture and what below it."""
     conditions = [flowable for one in page.conditions for flowable in _listed(one)]
     left = 0.57 * _WIDTH
     above = [*(_banner(one) for one in page.banners), _decision(page), Spacer(0, 6), _counts(page.counts), Spacer(0, 6)]
@@ -194,11 +210,9 @@ def _first_page(page: FirstPage, content: dict[str, Any]) -> list[Flowable]:
         _signatures(page),
         Spacer(0, 4),
         _text(f"Record hash (sha256): {page.sha256}", 8),
-        _text(_KEEP_THE_HASH, 6.5, _QUIET),
+        _text(page.keep_the_hash, 6.5, _QUIET),
     ]
-    room = _HEIGHT - sum(one.wrap(_WIDTH, _HEIGHT)[1] + one.getSpaceAfter() for one in (*above, *below))
-    height = min(_MOST_PICTURE, max(picture.LEAST_HEIGHT, room - 1))
-    return [*above, picture.drawing(content, height=height), *below]
+    return above, below
 
 
 def _banner(banner: Banner) -> Table:
@@ -324,7 +338,7 @@ def _signature(row: SignatureRow) -> list[Flowable]:
 # ---------------------------------------------------------------------------------------------- behind it
 def _behind(found: Sequence[Section]) -> Iterator[Flowable]:
     in_columns = False
-    for letter, section in zip(_letters(), found, strict=False):
+    for letter, section in lettered(found):
         if section.listing and not section.tables and not section.text and not in_columns:
             in_columns = True
             yield from (NextPageTemplate("two columns"), PageBreak())
@@ -342,14 +356,6 @@ def _behind(found: Sequence[Section]) -> Iterator[Flowable]:
         for line in section.listing:
             yield _text(line, 5.2)
         yield Spacer(0, 7)
-
-
-def _letters() -> Iterator[str]:
-    """A to Z, then A2 and so on."""
-    number = 0
-    while True:
-        yield chr(65 + number % 26) + (str(1 + number // 26) if number >= 26 else "")
-        number += 1
 
 
 def _rows(table: Rows) -> Table:
