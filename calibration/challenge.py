@@ -20,7 +20,7 @@ WRONG_SIDE, OUTSIDE, AS_EXPECTED, NO_LIMITS, NOT_SHOWN = (
     "wrong side of the threshold",
     "outside its limits",
     "as expected",
-    "limits unknown",
+    "right side, limits unknown",
     "not shown",
 )
 ALARMS = (WRONG_SIDE, OUTSIDE)
@@ -30,11 +30,11 @@ _NEAR = 2
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Scores between which further shots of one part lie: ``low`` to ``high``, from n shots."""
+    """Scores between which further shots of one part lie: ``low`` to ``high``, from n shots; None: nobody noted n."""
 
     low: float
     high: float
-    n: int
+    n: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +117,22 @@ def _near_and_plain(places: np.ndarray, distance: np.ndarray, near: int) -> tupl
     return tuple(dict.fromkeys(ordered[:near] + plain))
 
 
-def limits_of(shots: np.ndarray, *, parts: int = 1, content: float = 0.99, confidence: float = 0.95) -> Limits:
+def limits_of(
+    shots: np.ndarray,
+    *,
+    name: str = "a challenge part",
+    parts: int = 1,
+    content: float = 0.99,
+    confidence: float = 0.95,
+) -> Limits:
     """Limits for further shots of one part, from repeated shots of it: a two-sided normal tolerance interval of logs.
 
     Parameters
     ----------
     shots : ndarray of shape (n,)
         Scores of the same part, taken out and put back between shots; n >= 2, above 0.
+    name : str
+        Of the part, for messages.
     parts : int
         Challenge parts shown together: ``content`` is of looks at all of them (Bonferroni).
     content, confidence : float
@@ -152,17 +161,17 @@ def limits_of(shots: np.ndarray, *, parts: int = 1, content: float = 0.99, confi
     >>> round(math.log(found.low), 3), round(math.log(found.high), 3), found.n
     (2.669, 3.331, 10)
     """
-    shots = checked_scores(shots, "shots of a challenge part").astype(np.float64)
+    shots = checked_scores(shots, f"shots of {name}").astype(np.float64)
     content, confidence = checked_rate(content, "content"), checked_rate(confidence, "confidence")
     if parts < 1:
         raise CalibrationError(f"parts: expected at least 1, got {parts}")
     if shots.size < 2:
-        raise CalibrationError(f"shots of a challenge part: expected at least 2, got 1; take {SHOTS}")
+        raise CalibrationError(f"shots of {name}: expected at least 2, got 1; take {SHOTS}")
     if shots.min() <= 0:
-        raise CalibrationError(f"shots of a challenge part: expected scores above 0, got {shots.min():g}")
+        raise CalibrationError(f"shots of {name}: expected scores above 0, got {shots.min():g}")
     if np.ptp(shots) == 0:
         raise CalibrationError(
-            f"shots of a challenge part: expected {shots.size} pictures, got {shots.size} equal scores; "
+            f"shots of {name}: expected {shots.size} pictures, got {shots.size} equal scores; "
             "take the part out, put it back and take another picture each time"
         )
     logs, nu = np.log(shots), shots.size - 1
@@ -198,7 +207,7 @@ def judge(parts: Sequence[ChallengePart], shown: Sequence[np.ndarray], threshold
     --------
     >>> part = ChallengePart("crack", "ng", 30.0, None)
     >>> [judge([part], [np.array(shots)], 25.0)[0].verdict for shots in ([29.0], [29.0, 24.9], [])]
-    ['limits unknown', 'wrong side of the threshold', 'not shown']
+    ['right side, limits unknown', 'wrong side of the threshold', 'not shown']
     """
     threshold = checked_threshold(threshold)
     if len(parts) != len(shown):

@@ -19,8 +19,8 @@ ALARM, NOTHING_SEEN, CANNOT_TELL = "alarm", "nothing seen", "cannot tell"
 POWER = 0.9
 _LOOKS = 200  # simulated: the share seen is known to +- 0.02 at 0.9
 _NULL = 999
-_STEPS = 9  # halvings of the ratio 500: the shift is known to 1.3 %
-_RATIO = 500.0
+_STEPS = 7  # halvings of the logarithm of the ratio: the shift is known to 4 %
+_RATIO = 128.0
 _MOST = 1024  # parts in a window that are still tried
 
 
@@ -144,7 +144,9 @@ def drift(
     verdict = ALARM if test.alarm else NOTHING_SEEN if sees else CANNOT_TELL
     needed = None
     if margin is not None and verdict == CANNOT_TELL:
-        needed = needed_window(reference, margin, threshold, rng=rng, review_from=review_from, level=level)
+        needed = needed_window(
+            reference, margin, threshold, rng=rng, review_from=review_from, level=level, above=np.size(window)
+        )
     return Drift(verdict, test, up, down, margin, needed)
 
 
@@ -156,6 +158,7 @@ def needed_window(
     rng: np.random.Generator,
     review_from: float | None = None,
     level: float = LEVEL,
+    above: int = 0,
 ) -> int | None:
     """Fewest parts of which nine of ten looks see a shift of all scores, up and down.
 
@@ -167,6 +170,8 @@ def needed_window(
     threshold, review_from, level
         As of ``calibration.drift.drift_test``.
     rng : numpy.random.Generator
+    above : int
+        Parts that are known to be too few.
 
     Returns
     -------
@@ -187,7 +192,7 @@ def needed_window(
         looks = LookSimulator(reference, n, threshold, rng=rng, review_from=review_from, level=level)
         return min(looks.seen(shift), looks.seen(-shift)) >= POWER
 
-    low, high = 0, 1
+    low, high = above, max(1, 2 * above)
     while not sees(high):  # double, then halve
         low, high = high, 2 * high
         if high > _MOST:

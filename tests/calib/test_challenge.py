@@ -60,10 +60,10 @@ def one(label: str, limits: Limits | None = None) -> ChallengePart:
 @pytest.mark.parametrize(
     ("part", "shots", "verdict", "alarm"),
     [
-        (one("ng"), [T], "limits unknown", False),  # at the threshold is NG
+        (one("ng"), [T], "right side, limits unknown", False),  # at the threshold is NG
         (one("ng"), [np.nextafter(T, 0)], "wrong side of the threshold", True),
         (one("ok"), [T], "wrong side of the threshold", True),
-        (one("ok"), [9.9], "limits unknown", False),
+        (one("ok"), [9.9], "right side, limits unknown", False),
         (one("ok", Limits(8.0, 9.5, 10)), [8.0], "as expected", False),
         (one("ok", Limits(8.0, 9.5, 10)), [9.6], "outside its limits", True),
         (one("ok", Limits(8.0, 9.5, 10)), [7.0], "outside its limits", True),
