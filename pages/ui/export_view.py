@@ -4,6 +4,8 @@ from typing import Any
 
 import streamlit as st
 
+from ias_core.patchcore.line_forms import OWN
+from ias_core.patchcore.line_threshold import smallest_float32
 from pages.services import jobs
 from pages.services.line_export import possible_forms, zipped
 from pages.services.line_manifest import MUST, read_manifest
@@ -13,8 +15,8 @@ from pages.ui import widgets
 
 EXPORT = "export"
 _TIE = (
-    "NG from the threshold on (>=). anomalib decides with > and in float32, so its threshold stands one step of float32 "
-    "lower, on a scale (min, max, sensitivity) on which no rounding moves a score across it."
+    "NG from the threshold on (>=). anomalib decides with > and in float32, so its threshold stands one step of "
+    "float32 lower, on a scale (min, max, sensitivity) on which no rounding moves a score across it."
 )
 
 
@@ -26,8 +28,8 @@ def show(ws: Workspace, record: RecordFile) -> None:
     current = told is not None and told["record"] == record.sha256
     ready = [form for form, missing in possible.items() if not missing]
     st.markdown(
-        f"Threshold **{record.content['threshold']['value']:.4f}**, record {record.sha256[:16]}. Every form scores known "
-        "pictures again in a fresh process. One that does not give the signed verdicts is not handed over."
+        f"Threshold **{record.content['threshold']['value']:.4f}**, record {record.sha256[:16]}. Every form scores "
+        "known pictures again in a fresh process. One that does not give the signed verdicts is not handed over."
     )
     if st.button(
         "Export again" if current else "Export for the line",
@@ -114,10 +116,10 @@ def _table(ws: Workspace, record: RecordFile, told: dict[str, Any]) -> list[dict
 def _moved(record: RecordFile, given: list[dict[str, Any]]) -> str:
     """Why the exported threshold is not, to the last digit, the signed one; "" where it is."""
     signed = record.content["threshold"]["value"]
-    others = [one["threshold"] for one in given if one["form"] != "ng0"]
-    share = (others[0] - signed) / signed if others else 0.0
-    if abs(share) < 1e-6:
+    others = [one["threshold"] for one in given if one["form"] != OWN]
+    if not others or others[0] == smallest_float32(signed):
         return ""
+    share = (others[0] - signed) / signed
     return (
         f"In the anomalib forms NG begins at {others[0]:.5f}, signed was {signed:.5f} ({100 * share:+.2g} %). A known "
         "picture lies nearer to the signed threshold than two computers agree, and every form must give it the signed "
