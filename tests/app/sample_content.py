@@ -268,6 +268,10 @@ def refuted() -> dict[str, Any]:
     for i, one in enumerate(changed["scores"]["real"][:4]):
         one["score"] = 22.0 + i
         changed["missed"].append({"sha256": sha("ng", one["file"])} | one)
+        changed["thumbnails"][sha("ng", one["file"])] = {
+            "picture": thumbnail(10 + i, of_map=False),
+            "map": thumbnail(10 + i, of_map=True),
+        }
     changed["missed"].sort(key=lambda one: one["score"])
     changed["proposed_release"] = "None: the real NG refute the target."
     return changed

@@ -93,7 +93,7 @@ def pdf(content: dict[str, Any], signatures: Sequence[dict[str, Any]], record_sh
     return buffer.getvalue()
 
 
-def picture_height(page: FirstPage) -> float:
+def picture_height(page: FirstPage) -> int:
     """Points that the rest of the first page leaves for the picture."""
     with _ONE_AT_A_TIME:
         above, below = _around_picture(page)
@@ -186,15 +186,15 @@ def _first_page(page: FirstPage, content: dict[str, Any]) -> list[Flowable]:
     return [*above, picture.drawing(content, height=_room([*above, *below])), *below]
 
 
-def _room(others: Sequence[Flowable]) -> float:
+def _room(others: Sequence[Flowable]) -> int:
     left = _HEIGHT - sum(one.wrap(_WIDTH, _HEIGHT)[1] + one.getSpaceAfter() for one in others) - 1
-    return min(_MOST_PICTURE, max(picture.LEAST_HEIGHT, left))
+    return int(min(_MOST_PICTURE, max(picture.LEAST_HEIGHT, left)))  # whole points: an SVG has no other view box
 
 
 def _around_picture(page: FirstPage) -> tuple[list[Flowable], list[Flowable]]:
     """What stands above the picture and what below it."""
     conditions = [flowable for one in page.conditions for flowable in _listed(one)]
-    left = 0.57 * _WIDTH
+    left = 0.53 * _WIDTH
     above = [*(_banner(one) for one in page.banners), _decision(page), Spacer(0, 6), _counts(page.counts), Spacer(0, 6)]
     below = [
         Spacer(0, 4),

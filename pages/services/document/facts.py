@@ -24,7 +24,7 @@ KEEP_THE_HASH = (
     "Keep it elsewhere too: whoever can rewrite the whole chain of records can forge it, but not this paper."
 )
 MEANINGS = ("calibrated", "reviewed", "approved")
-_LINE, _LINES = 26.0, 12  # ems of a line of conditions, and how many lines there are for all
+_LINE, _LINES = 30.0, 12  # ems of a line of conditions, and how many lines there are for all
 MOST_MODES, MOST_THUMBS, MOST_SIGNATURES = 12, 3, 4
 OK_SOURCES = {
     "check": "good parts kept apart for the check",
@@ -200,7 +200,7 @@ def mode_row(mode: dict[str, Any]) -> ModeRow:
             real += f", at least {rate(mode['low_real'])}"
     made = f"{mode['caught_synthetic']} of {mode['n_synthetic']}" if mode["n_synthetic"] else "none"
     severity = "-" if mode["severity"] is None else str(mode["severity"])
-    return ModeRow(cut(mode["mode"], 14.5), severity, mode["evidence"], real, made)
+    return ModeRow(cut(mode["mode"], 13.2), severity, mode["evidence"], real, made)
 
 
 def _coverage_title(modes: list[dict[str, Any]]) -> str:
@@ -213,20 +213,15 @@ def _coverage_title(modes: list[dict[str, Any]]) -> str:
 
 def _conditions(content: dict[str, Any]) -> tuple[Listed, ...]:
     found = content["conditions"]
-    expires = found["expires"] or "no date stated: set one when it is signed again"
-    lists = [
-        ("Valid for", found["valid_for"]),
-        ("Expires", [expires]),
-        ("Verify again when", found["verify_again_when"]),
-        ("Collect next", found["collect_next"]),
-    ]
-    short = [[cut(item, 1.85 * _LINE) for item in items] for _, items in lists]
+    lists = [found[key] or ["nothing stated"] for key in ("valid_for", "verify_again_when", "collect_next")]
+    short = [[cut(item, 1.85 * _LINE) for item in items] for items in lists]
     taken = _shared([[1 if width(item, 1) <= _LINE else 2 for item in items] for items in short], _LINES)
-    rows = []
-    for (title, _), items, n in zip(lists, short, taken, strict=True):
-        few, more = first(items, n)
-        rows.append(Listed(title, few or ("nothing stated",), more))
-    return tuple(rows)
+    valid, again, collect = (
+        Listed(title, *first(items, n))
+        for title, items, n in zip(("Valid for", "Verify again when", "Collect next"), short, taken, strict=True)
+    )
+    expires = Listed(f"Expires: {found['expires'] or 'no date stated'}", (), "")
+    return valid, expires, again, collect
 
 
 def _shared(needs: Sequence[Sequence[int]], lines: int) -> list[int]:
@@ -250,11 +245,11 @@ def _shared(needs: Sequence[Sequence[int]], lines: int) -> list[int]:
     return taken
 
 
-def identity_words(identity: dict[str, Any]) -> str:
-    """How it is known who signed."""
+def identity_words(identity: dict[str, Any], *, ems: float = math.inf) -> str:
+    """How it is known who signed; ``ems``: room for the issuer."""
     if identity["how"] == "OpenID Connect":
-        return f"OpenID Connect, {shown(identity['issuer'])}"
-    return shown(identity["how"])
+        return f"OpenID Connect, {cut(identity['issuer'], ems)}"
+    return cut(identity["how"], ems)
 
 
 def _signature_rows(signatures: Sequence[dict[str, Any]]) -> list[SignatureRow]:
@@ -274,7 +269,7 @@ def _signature_row(given: dict[str, Any]) -> SignatureRow:
     return SignatureRow(
         meaning=shown(given["meaning"]),
         name=cut(given["signed_by"], 12),
-        identity=cut(identity_words(given["identity"]), 20),
+        identity=identity_words(given["identity"], ems=13.5),
         at=cut(given["at"], 14),
         reason=cut(given["reason"], 36),
         missing=False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import math
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -138,7 +139,7 @@ def width(text: str, size: float) -> float:
 def cut(text: Any, ems: float) -> str:
     """``shown(text)``, with an ellipsis where it is wider than ``ems`` times the size of its letters."""
     plain = shown(text)
-    if width(plain[: _LONGEST + 1], 1) <= ems and len(plain) <= _LONGEST:
+    if ems == math.inf or (len(plain) <= _LONGEST and width(plain, 1) <= ems):
         return plain
     low, high = 0, min(len(plain), _LONGEST)  # widths only grow with the number of letters
     while low < high:
