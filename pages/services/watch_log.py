@@ -16,7 +16,7 @@ from calibration.drift import LOCATION, REJECTED, Change, DriftTest
 from calibration.drift_power import Drift
 from ias_core.errors import IasError
 from pages.services.line_csv import UNREADABLE, LineScores, line_scores
-from pages.services.line_watch import Look, Released, judged_parts, look, release_of
+from pages.services.line_watch import Look, Released, judged_parts, look, release_key
 from pages.services.plain import plain
 from pages.services.progress import Progress
 from pages.services.record_file import read_record
@@ -81,6 +81,29 @@ def keep(ws: Workspace, found: Look) -> None:
         )
 
 
+def look_and_keep(
+    ws: Workspace,
+    record: Released,
+    scores: LineScores,
+    *,
+    challenge: LineScores | None,
+    now: str,
+    window: int | None,
+    seed: int,
+) -> Look:
+    """A look with the limits that the workspace knows, kept before it is shown.
+
+    Raises
+    ------
+    IntakeRefused, CalibrationError
+        What ``look`` raises; nothing is kept then.
+    """
+    repeats = shots_at_release(ws, release_key(record))
+    found = look(record, scores, now=now, challenge=challenge, repeats=repeats, window=window, seed=seed)
+    keep(ws, found)
+    return found
+
+
 def newest(ws: Workspace, release: str) -> Look | None:
     """The last look at this release, or None."""
     with ws.transaction() as db:
@@ -115,7 +138,7 @@ def keep_shots(ws: Workspace, record: Released, shots: LineScores, *, now: str) 
         _ensure_tables(db)
         db.execute(
             "INSERT INTO challenge_shots (release, at, shots) VALUES (?, ?, ?)",
-            (release_of(record), now, json.dumps(rows, ensure_ascii=False)),
+            (release_key(record), now, json.dumps(rows, ensure_ascii=False)),
         )
     return sum(result.part.limits is not None for result in judged)
 
@@ -141,16 +164,10 @@ def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[s
     challenge = scores_of_folder(record, Path(params["challenge"]), progress) if params["challenge"] else None
     signed = read_record(record)
     progress("look", 0, 1, "comparing with the record")
-    found = look(
-        signed,
-        scores,
-        now=datetime.now().astimezone().isoformat(timespec="seconds"),
-        challenge=challenge,
-        repeats=shots_at_release(ws, release_of(signed)),
-        window=params["window"],
-        seed=params["seed"],
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    found = look_and_keep(
+        ws, signed, scores, challenge=challenge, now=now, window=params["window"], seed=params["seed"]
     )
-    keep(ws, found)
     return {"verdict": found.verdict}
 
 

@@ -16,14 +16,10 @@ _DO = (
 )
 _STATISTICS = {
     LOCATION: "median of the parts below the threshold",
-    SHAPE: "interquartile range of these",
+    SHAPE: "their distribution (interquartile range)",
     REJECTED: "parts at or above the threshold",
     REVIEW: "parts in the review band",
 }
-
-
-def statistic_title(key: str) -> str:
-    return _STATISTICS[key]
 
 
 def number(value: float) -> str:
@@ -81,8 +77,7 @@ def _of_part(look: Look, result: ChallengeResult) -> str:
         what = "is NG and no longer found" if part.label == NG else "is good and now NG"
         shots = f" (median of {result.n} shots)" if result.n > 1 else ""
         return f"Challenge part {part.name} {what}: {now}{shots}, threshold {number(look.threshold)}."
-    limits = f"{number(part.limits.low)} to {number(part.limits.high)}"
-    return f"Challenge part {part.name} is outside its limits: {now}, limits {limits}."
+    return f"Challenge part {part.name} is outside its limits: {now}, limits {_limits(result)}."
 
 
 def _of_change(look: Look, change: Change) -> str:
@@ -162,10 +157,10 @@ def how_computed(look: Look) -> tuple[str, ...]:
     """Rule, n, source of the scores, seed."""
     test = look.drift.test
     source = "leave-one-out" if look.reference_source == LEAVE_ONE_OUT else "held-out"
-    compared = ", ".join(_STATISTICS[change.key] for change in test.changes)
+    statistics = ", ".join(_STATISTICS[change.key] for change in test.changes)
     return (
         f"Compared: the newest {test.n_window} of {look.n_scores} scores with {test.n_reference} {source} scores of "
-        f"good parts in the record: {compared}. Statistics: rank sum, two-sample Anderson-Darling, counts.",
+        f"good parts in the record: {statistics}. Statistics: rank sum, two-sample Anderson-Darling, counts.",
         f"Each p-value is the share of {test.draws} permutations of record and window with as large a difference "
         f"(seed {look.seed}). The smallest of them is held against the smallest of each permutation, so together they "
         f"alarm in at most {100 * test.level:g} % of looks at good parts of an unchanged line: up to "
@@ -180,35 +175,71 @@ def how_computed(look: Look) -> tuple[str, ...]:
     )
 
 
+def compared(look: Look) -> tuple[dict[str, str], ...]:
+    """One row for each statistic: what, on the line, in the record, p."""
+    return tuple(
+        {
+            "what": _STATISTICS[change.key],
+            "line": now,
+            "record": before,
+            "p": f"{change.adjusted_p:.3g}",
+        }
+        for change in look.drift.test.changes
+        for now, before in (_both(look, change),)
+    )
+
+
+def _both(look: Look, change: Change) -> tuple[str, str]:
+    if change.key in (REJECTED, REVIEW):
+        test = look.drift.test
+        before = round(change.reference * test.n_reference)
+        return f"{counted(look)[change.key]} of {test.n_window}", f"{before} of {test.n_reference}"
+    now, before = ("none" if value is None else number(value) for value in (change.window, change.reference))
+    return now, before
+
+
+def parts_shown(look: Look) -> tuple[dict[str, str], ...]:
+    """One row for each challenge part: what it is, expected, now, limits, verdict."""
+    return tuple(
+        {
+            "part": result.part.name,
+            "it is": result.part.label.upper(),
+            "expected": number(result.part.expected),
+            "now": "-" if result.now is None else _shots(result),
+            "limits": _limits(result),
+            "verdict": result.verdict,
+        }
+        for result in look.challenge
+    )
+
+
+def _shots(result: ChallengeResult) -> str:
+    return number(result.now) + (f" (median of {result.n})" if result.n > 1 else "")
+
+
+def _limits(result: ChallengeResult) -> str:
+    limits = result.part.limits
+    if limits is None:
+        return "unknown"
+    return f"{number(limits.low)} to {number(limits.high)}" + (f" ({limits.n} shots)" if limits.n else "")
+
+
 def report(look: Look) -> str:
     """The look as plain text, for the command line."""
     test = look.drift.test
     lines = [headline(look), *reasons(look), *advice(look)]
-    compared = f"newest {test.n_window} of {look.n_scores} scores, p = {test.p:.3g}"
-    lines += ["", f"record {look.record[:16]}, {look.source}: {compared}"]
-    lines += [_line(look, change) for change in test.changes]
+    counts = f"newest {test.n_window} of {look.n_scores} scores, p = {test.p:.3g}"
+    lines += ["", f"record {look.record[:16]}, {look.source}: {counts}"]
+    lines += [
+        f"  {row['what']}: {row['line']}, in the record {row['record']} (p = {row['p']})" for row in compared(look)
+    ]
     if look.challenge:
         lines += ["", "challenge parts"]
-        lines += [f"  {_row(result)}" for result in look.challenge]
+        lines += [
+            f"  {row['part']} ({row['it is']}): expected {row['expected']}, now {row['now']}, limits {row['limits']}: "
+            f"{row['verdict']}"
+            for row in parts_shown(look)
+        ]
     if told := notes(look):
         lines += ["", *told]
     return "\n".join(lines)
-
-
-def _line(look: Look, change: Change) -> str:
-    if change.key in (REJECTED, REVIEW):
-        test = look.drift.test
-        now = f"{counted(look)[change.key]} of {test.n_window}"
-        before = f"{round(change.reference * test.n_reference)} of {test.n_reference}"
-    else:
-        now, before = ("none" if value is None else number(value) for value in (change.window, change.reference))
-    return f"  {_STATISTICS[change.key]}: {now}, in the record {before} (p = {change.adjusted_p:.3g})"
-
-
-def _row(result: ChallengeResult) -> str:
-    part = result.part
-    row = f"{part.name} ({part.label.upper()}): expected {number(part.expected)}"
-    if result.now is None:
-        return f"{row}, {result.verdict}"
-    limits = "" if part.limits is None else f", limits {number(part.limits.low)} to {number(part.limits.high)}"
-    return f"{row}, now {number(result.now)}{limits}: {result.verdict}"
