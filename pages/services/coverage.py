@@ -67,7 +67,8 @@ def coverage(
     ng = Ledger(ws).records(label=NG)
     free = {record.sha256 for record in ng if record.role == "verification_ng"}
     last = last_verification(ws)
-    checked = free & set(last["ng"]) if last and last["decision"] == decision.digest else set()
+    # As for the record: with other NG than those that are free now, the check has to be done again.
+    checked = free if last and last["decision"] == decision.digest and set(last["ng"]) == free else set()
     scored = detector.sets["ng"]
     caught = dict(zip(scored.ids, is_ng(scored.image_scores, decision.value).tolist(), strict=True)) if checked else {}
     evidence = evidence_of(detector, synthesis, set())
@@ -143,7 +144,7 @@ def to_do(row: dict[str, Any], *, recall: float, confidence: float) -> str:
     name, n, k = row["mode"], row["n_real"], row["caught_real"]
     claim = f"{percent(recall)} at {percent(confidence)}"
     if name.startswith(IN_NO_MODE):
-        return "Say which failure mode they belong to."
+        return f"NG {name}. Say which mode they belong to."
     if not n:
         refute, prove = needed_to_refute(recall, confidence), needed_ng(recall, confidence)
         return f"No NG of '{name}' checked yet: collect {refute} to refute, {prove} to prove {claim}."

@@ -14,6 +14,13 @@ from pages.services.workspace import Workspace
 from pages.ui import theme, widgets, words
 from pages.ui.markdown import plain_text
 
+CHIPS = {
+    "none": ("threshold", "no evidence"),
+    "synthetic": ("synthetic", "synthetic NG only"),
+    "real": ("real", "real NG"),
+}
+"""Look and words of a row's evidence."""
+
 _NOT_RATED = "not rated"
 _WIDTHS = (2.3, 1.9, 2.9, 0.9)
 
@@ -42,7 +49,7 @@ def show(
         with st.container(border=True, key=f"mode-row-{line}"):
             left, middle, right, edit = st.columns(_WIDTHS, vertical_alignment="center")
             left.markdown(f"**{_title(row, plain['mode'])}**  \n{_about(row)}")
-            middle.html(theme.evidence_chip(_LOOKS[row.evidence], _WORDS[row.evidence]))
+            middle.html(theme.evidence_chip(*CHIPS[row.evidence]))
             middle.markdown("  \n".join(_evidence(row)))
             right.markdown(_next(row, to_do(plain, recall=recall, confidence=confidence)))
             if row.listed:
@@ -64,10 +71,6 @@ def show(
             help=", ".join(mode.name for mode in proposed),
         ):
             _saved(lambda: failure_modes.add_modes(ws, proposed))
-
-
-_LOOKS = {"none": "threshold", "synthetic": "synthetic", "real": "real"}
-_WORDS = {"none": "no evidence", "synthetic": "synthetic NG only", "real": "real NG"}
 
 
 def kind_name(kind: str) -> str:
@@ -93,7 +96,7 @@ def _title(row: Row, name: str) -> str:
 
 def _about(row: Row) -> str:
     if not row.listed:
-        return "Give these kinds to a failure mode."
+        return "Nobody has said yet how the part fails here."
     severity = _NOT_RATED if row.mode.severity is None else f"{row.mode.severity} of 10"
     kinds = ", ".join(kind_name(kind) for kind in row.mode.kinds) or "none given yet"
     note = f"  \n{plain_text(row.mode.note)}" if row.mode.note else ""

@@ -10,8 +10,7 @@ from calibration.rules import percent
 from pages.services.coverage import to_do
 from pages.services.records import MEANINGS, TYPED
 from pages.ui import theme, widgets
-
-_LOOKS = {"none": "threshold", "synthetic": "synthetic", "real": "real"}
+from pages.ui.coverage_view import CHIPS
 
 
 def coverage(content: dict[str, Any]) -> None:
@@ -51,7 +50,7 @@ def _evidence(row: dict[str, Any], confidence: float) -> str:
         if row["n_synthetic"]
         else ""
     )
-    chip = theme.evidence_chip(_LOOKS[row["evidence"]], row["evidence"])
+    chip = theme.evidence_chip(*CHIPS[row["evidence"]])
     return "<br>".join(part for part in (chip, real, synthetic) if part)
 
 
@@ -65,12 +64,15 @@ def conditions(found: dict[str, Any]) -> None:
         (right, "Collect next", found["collect_next"]),
     ):
         items = "".join(f"<li>{escape(line)}</li>" for line in lines) or "<li>nothing is named</li>"
-        with place.container(border=True):
+        with place.container(border=True, height="stretch"):
             st.html(f"<p><b>{title}</b></p><ul>{items}</ul>")
 
 
-def signatures(given: Sequence[dict[str, Any]]) -> None:
-    """One line per signature, and one for each that is missing."""
+def signatures(given: Sequence[dict[str, Any]], void: Sequence[str]) -> None:
+    """One line per signature, and one for each that is missing; ``void`` says why those given count no more."""
+    if void:
+        st.html(f'<div class="standing standing-refuted"><b>Void</b> {escape("; ".join(void))}.</div>')
+        given = ()
     lines = []
     for meaning in MEANINGS:
         own = [one for one in given if one["meaning"] == meaning]

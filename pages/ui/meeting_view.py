@@ -48,7 +48,7 @@ def standing(content: dict[str, Any]) -> tuple[str, str, str]:
     return "proven", "Target proven", f"Real NG prove the target ({target})."
 
 
-def show(content: dict[str, Any], signatures: Sequence[dict[str, Any]]) -> None:
+def show(content: dict[str, Any], signatures: Sequence[dict[str, Any]], void: Sequence[str] = ()) -> None:
     """The whole page, and its agenda in the sidebar.
 
     Parameters
@@ -57,6 +57,8 @@ def show(content: dict[str, Any], signatures: Sequence[dict[str, Any]]) -> None:
         Of a release, see ``pages.services.release``.
     signatures : sequence of dict
         Bodies of the signatures under this very content.
+    void : sequence of str
+        What has changed since somebody signed: then no signature counts. Empty while all stand.
     """
     look, word, sentence = standing(content)
     with st.sidebar:
@@ -74,7 +76,7 @@ def show(content: dict[str, Any], signatures: Sequence[dict[str, Any]]) -> None:
         _heading("conditions")
         meeting_tables.conditions(content["conditions"])
         _heading("signatures")
-        meeting_tables.signatures(signatures)
+        meeting_tables.signatures(signatures, void)
 
 
 def _heading(key: str) -> None:
@@ -96,10 +98,10 @@ def _decision(content: dict[str, Any]) -> None:
     st.html(f'<dl class="facts">{named}</dl>')
     st.html(f'<p class="proposal"><span>Proposed:</span> {escape(content["proposed_release"])}</p>')
     left, right = st.columns(2)
-    with left.container(border=True):
+    with left.container(border=True, height="stretch"):
         st.html(f'<p class="number">{fixed["value"]:.4g}</p><p>threshold: a part is NG from this score on</p>')
         _how(meeting_how.threshold(content), "threshold")
-    with right.container(border=True):
+    with right.container(border=True, height="stretch"):
         st.html(f'<p class="number">{escape(words.capital(found["title"]))}</p>')
         st.html(f"<p>stands on {escape(found['stands_on'])}</p>")
         _how(meeting_how.grade(content), "class")
@@ -109,15 +111,15 @@ def _counts(content: dict[str, Any]) -> None:
     counts = content["counts"]
     _heading("counts")
     left, middle, right = st.columns(3)
-    with left.container(border=True):
+    with left.container(border=True, height="stretch"):
         _count("ok", counts["ok"], "good parts rejected", _at_most, "No good parts were kept apart to check it on.")
         if counts["ok"]:
             _how(meeting_how.good_parts(content), "ok")
-    with middle.container(border=True):
+    with middle.container(border=True, height="stretch"):
         _count("synthetic", counts["synthetic"], "synthetic NG caught", _no_evidence, "No synthetic NG.")
         if counts["synthetic"]:
             _how(meeting_how.synthetic(content), "synthetic")
-    with right.container(border=True):
+    with right.container(border=True, height="stretch"):
         _count("real", counts["real"], "real NG caught", _at_least, "No real NG checked: escapes are not known.")
         if counts["real"]:
             _how(meeting_how.real(content), "real")
@@ -164,7 +166,7 @@ def _picture(content: dict[str, Any]) -> None:
     value, band = fixed["value"], fixed["review_from"]
     drawn = charts.score_distribution(groups, value, None, review_from=band, unit=fixed["unit"])
     st.plotly_chart(
-        charts.enlarged(drawn, _LARGER, height=760),
+        charts.enlarged(drawn, _LARGER, height=800),
         key="meeting-picture",
         alt=f"Scores of {len(scores['ok'])} good parts, {len(scores['synthetic'])} synthetic NG and "
         f"{len(scores['real'])} real NG; threshold {value:.4g}",
@@ -200,6 +202,7 @@ def _mistakes(content: dict[str, Any]) -> None:
 
 
 def _part(place: Any, one: dict[str, Any], pictures: dict[str, str] | None, margin: float) -> None:
+    side = "above" if margin > 0 else "below" if margin < 0 else "from"
     with place.container(border=True):
         if pictures is not None:
             st.html(
@@ -210,4 +213,4 @@ def _part(place: Any, one: dict[str, Any], pictures: dict[str, str] | None, marg
                 )
                 + "</div>"
             )
-        st.html(f"<p>{escape(one['file'])}<br>score {one['score']:.4g} ({margin:+.2g} to the threshold)</p>")
+        st.html(f"<p>{escape(one['file'])}<br>score {one['score']:.4g}, {abs(margin):.2g} {side} the threshold</p>")

@@ -153,7 +153,9 @@ def test_an_ng_that_taught_counts_no_more(ws, kinds, fix):
     decision, _ = fix()
     checked(ws, decision)
     Ledger(ws).assign(kinds["scratch"][:1], "generator_seed", by="test", why="test")
-    row = covered(ws, decision)["scratch"]
+    row = covered(ws, decision)["scratch"]  # the check was on other NG than are free now
+    assert (row.real, row.waiting, row.spent) == (None, 2, 1)
+    row = checked(ws, decision)["scratch"]
     assert (row.real.n, row.waiting, row.spent) == (2, 0, 1)
 
 
@@ -246,6 +248,11 @@ def test_what_to_collect(k, n, said):
     row = {"mode": "x", "n_real": n, "caught_real": k}
     assert to_do(row, recall=0.9, confidence=0.95) == said
     assert to_dos([row], recall=0.9, confidence=0.95) == ([said] if said else [])
+
+
+def test_ng_in_no_mode_are_a_to_do():
+    row = {"mode": "in no failure mode: dent", "n_real": 29, "caught_real": 29}
+    assert to_do(row, recall=0.9, confidence=0.95) == "NG in no failure mode: dent. Say which mode they belong to."
 
 
 # --- on the page ---------------------------------------------------------------------------------------------
