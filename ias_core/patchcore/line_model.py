@@ -6,6 +6,8 @@ anomalib takes several seconds, so only who exports imports this.
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +76,11 @@ def save_checkpoint(model: Any, path: Path) -> None:
     trainer.save_checkpoint(path, weights_only=False)
 
 
-def save_onnx(model: Any, path: Path) -> None:
-    """ONNX by anomalib's own export, with any number of pictures at a time.
+@contextmanager
+def in_one_piece(model: Any) -> Iterator[None]:
+    """Let the model search for neighbours of all patches at once, with the same result.
 
-    anomalib cuts the search for neighbours into pieces of 1024 patches, and a trace of that is good for one number of
-    pictures only; without the pieces the result is the same.
+    anomalib cuts the search into pieces of 1024 patches, and a trace of that is good for one number of pictures only.
     """
     from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
@@ -88,20 +90,25 @@ def save_onnx(model: Any, path: Path) -> None:
             return distances.min(1) if n_neighbors == 1 else distances.topk(k=n_neighbors, largest=False, dim=1)
 
     was = type(model.model)
-    size = model.pre_processor.transform.transforms[0].size
     model.model.__class__ = InOnePiece
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch's exporter, about its own parts
-            made = model.to_onnx(
-                path.parent / f"{path.stem}-parts",
-                input_size=tuple(size),
-                opset_version=_OPSET,
-                external_data=False,
-                verbose=False,
-            )
+        yield
     finally:
         model.model.__class__ = was
+
+
+def save_onnx(model: Any, path: Path) -> None:
+    """ONNX by anomalib's own export, with any number of pictures at a time."""
+    size = model.pre_processor.transform.transforms[0].size
+    with in_one_piece(model), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's exporter, about its own parts
+        made = model.to_onnx(
+            path.parent / f"{path.stem}-parts",
+            input_size=tuple(size),
+            opset_version=_OPSET,
+            external_data=False,
+            verbose=False,
+        )
     made.rename(path)
 
 

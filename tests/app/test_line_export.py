@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,28 +18,59 @@ from ias_core.patchcore import line_forms
 from ias_core.patchcore.line_forms import FORMS, OWN
 from ias_core.patchcore.line_threshold import AGREEMENT, anomalib_decision
 from pages.services import jobs, line_check, line_export, record_file
-from pages.services.artifacts import DETECTOR, load_result
+from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
+from pages.services.decision import fix_threshold
 from pages.services.ledger import Ledger
 from pages.services.line_check import compare
 from pages.services.line_manifest import differences, read_manifest
 from pages.services.line_probes import Probes, choose
 from pages.services.line_score import Scored, score_folder, write_csv
 from pages.services.progress import silent
+from pages.services.record_file import RecordFile
+from pages.services.thresholds import evidence_of, threshold_table
+from pages.services.verification import free_ng
+from pages.services.workspace import Workspace
 from tests.app import small_run
 from tests.app.browse import button_of, open_page, text_of
 from tests.app.conftest import NOW
 from tests.app.signing import sign_all
 
 
-@pytest.fixture
-def record(ws, fix):
-    """The small product, signed, and its record written where the workspace keeps releases."""
-    fix()
+@pytest.fixture(scope="module")
+def signed(built, tmp_path_factory) -> Path:
+    """The small product after sign-off, its record written where the workspace keeps releases; only copied."""
+    ws = small_run.copy_of(built, tmp_path_factory.mktemp("signed") / "workspace")
+    detector, synthesis = load_result(ws, DETECTOR), load_result(ws, SYNTHESIS)
+    choice = threshold_table(evidence_of(detector, synthesis, free_ng(ws)), small_run.CONFIG).recommendation.choice
+    fix_threshold(
+        ws,
+        value=choice.value,
+        rule=choice.rule,
+        origin="recommended",
+        real_in_view=False,
+        detector=detector,
+        synthesis=synthesis,
+        config=small_run.CONFIG,
+        now=NOW,
+    )
     sign_all(ws, now=NOW)
-    found = line_export.signed_record(ws)
-    found.folder.mkdir(parents=True)
-    found.path.write_bytes(record_file.text_of(found.entries).encode())
-    return found
+    record = line_export.signed_record(ws)
+    record.folder.mkdir(parents=True)
+    record.path.write_bytes(record_file.text_of(record.entries).encode())
+    return ws.root
+
+
+@pytest.fixture
+def ws(signed, tmp_path, monkeypatch) -> Workspace:
+    """A copy of the signed product, and the one the pages open."""
+    monkeypatch.setenv("IAS_WORKSPACE", str(tmp_path / "copy"))
+    monkeypatch.setattr(jobs, "ensure_worker", lambda ws: None)
+    return small_run.copy_of(signed, tmp_path / "copy")
+
+
+@pytest.fixture
+def record(ws) -> RecordFile:
+    return line_export.signed_record(ws)
 
 
 @pytest.fixture
@@ -52,13 +84,7 @@ def in_this_process(command, **options):
     return subprocess.CompletedProcess(command, 0, "", "")
 
 
-def test_a_release_in_two_forms_and_a_manifest_that_notices_every_change(ws, record, monkeypatch):
-    really = subprocess.run
-
-    def run(command, **options):  # our own form in a process of its own, for once
-        return (really if OWN in command else in_this_process)(command, **options)
-
-    monkeypatch.setattr(line_check.subprocess, "run", run)
+def test_a_release_in_two_forms_and_a_manifest_that_notices_every_change(ws, record, here):
     told = []
     checks = line_export.export(
         ws, record.folder, forms=("checkpoint",), progress=lambda stage, *rest: told.append(stage)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import warnings
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,18 +53,25 @@ def thresholds() -> list[float]:
 
 
 def by_anomalib(scores: np.ndarray, threshold: float) -> np.ndarray:
+    return labels(told_like_a_line(post_processor(), threshold), scores)
+
+
+def labels(after: torch.nn.Module, scores: np.ndarray) -> np.ndarray:
     from anomalib.data import InferenceBatch
 
-    found = post_processor(threshold)(InferenceBatch(pred_score=torch.tensor(scores), anomaly_map=torch.zeros(1, 1, 1)))
-    return found.pred_label.numpy()
+    return after(InferenceBatch(pred_score=torch.tensor(scores), anomaly_map=torch.zeros(1, 1, 1))).pred_label.numpy()
 
 
-def post_processor(threshold: float):
-    """anomalib's own, told what a line's model is told."""
+@cache
+def post_processor() -> torch.nn.Module:
     from anomalib.post_processing import PostProcessor
 
+    return PostProcessor(image_sensitivity=0.5)
+
+
+def told_like_a_line(after: torch.nn.Module, threshold: float) -> torch.nn.Module:
     decision = anomalib_decision(threshold)
-    after = PostProcessor(image_sensitivity=decision.sensitivity)
+    assert decision.sensitivity == 0.5
     after._image_threshold.fill_(decision.threshold)
     after.image_min.fill_(decision.low)
     after.image_max.fill_(decision.high)
@@ -94,14 +102,11 @@ def test_a_runtime_may_fold_the_steps_as_it_likes():
 
 
 def test_the_threshold_itself_as_anomalib_would_be_told_it_fails_at_the_tie():
-    """What all this is for: the signed number as threshold, and the part that has it would pass."""
-    from anomalib.data import InferenceBatch
-
-    after = post_processor(28.0)
+    """What all this is for: the signed number as anomalib's threshold, and the part that has it would pass."""
+    tie, after = np.array([28.0], np.float32), told_like_a_line(post_processor(), 28.0)
+    assert labels(after, tie).all()
     after._image_threshold.fill_(28.0)
-    tie = after(InferenceBatch(pred_score=torch.tensor([28.0]), anomaly_map=torch.zeros(1, 1, 1)))
-    assert not tie.pred_label.item()
-    assert by_anomalib(np.array([28.0], np.float32), 28.0).all()
+    assert not labels(after, tie).any()
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, np.inf, np.nan, 1e-45, 1e39])
@@ -208,11 +213,16 @@ def agrees(form: str, folder: Path, batch: np.ndarray, scores: np.ndarray, decis
     assert inside.sum() >= 3 and 0 < is_ng.sum() < 6
 
 
-@onnx
 def test_with_neighbour_weighting(tmp_path):
     model, batch, scores, decision = line_model_of(tmp_path, num_neighbors=9)
-    line_model.save_onnx(model, tmp_path / "model.onnx")
-    agrees("onnx", tmp_path, batch, scores, decision)
+    line_model.save_checkpoint(model, tmp_path / "model.ckpt")
+    agrees("checkpoint", tmp_path, batch, scores, decision)
+    with torch.inference_mode():
+        plain = model.model(torch.tensor(batch))
+        with line_model.in_one_piece(model):  # as it is exported to ONNX
+            whole = model.model(torch.tensor(batch))
+    np.testing.assert_allclose(whole.pred_score, plain.pred_score, rtol=1e-6)
+    np.testing.assert_allclose(whole.anomaly_map, plain.anomaly_map, rtol=1e-6)
 
 
 @onnx
