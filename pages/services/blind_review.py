@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ias_core.errors import IasError
+from ias_core.errors import IasError, ImageRefused
 from pages.services import review_store
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.ledger import ImageRecord, Ledger
@@ -116,6 +116,7 @@ class Desk:
     sequence    : to be handed back with the decision
     ahead       : pictures that come next
     last        : (item, sequence) to withdraw the newest decision with; None where there is none
+    version     : entries of this reviewer in the round so far: grows with each, so an older desk is told by it
     ended       : the results were opened to this reviewer
     """
 
@@ -125,6 +126,7 @@ class Desk:
     sequence: int
     ahead: tuple[Item, ...]
     last: tuple[str, int] | None
+    version: int
     ended: bool
 
 
@@ -143,6 +145,7 @@ def desk_of(ws: Workspace, round_: Round, reviewer: str) -> Desk:
         sequence=mine.sequences.get(waiting[0].key, 0) + 1 if waiting else 0,
         ahead=tuple(waiting[1 : 1 + AHEAD]),
         last=(last, mine.sequences[last] + 1) if last else None,
+        version=sum(mine.sequences.values()),
         ended=bool(mine.ended),
     )
 
@@ -157,12 +160,12 @@ def picture_png(item: Item, size: int, records: dict[str, ImageRecord], synthesi
 
     Raises
     ------
-    IasError
+    ImageRefused
         If the picture is not there any more, or its file was changed; the message names no picture.
     """
     from PIL import Image
 
-    gone = IasError("this picture cannot be shown: its file was moved or changed; say “cannot tell”")
+    gone = ImageRefused("this picture cannot be shown: its file was moved or changed")
     if item.kind == "synthetic":
         stems = dict(
             zip(synthesis.meta["methods"][item.method]["picture_ids"], synthesis.sets[item.method].ids, strict=True)
@@ -173,7 +176,7 @@ def picture_png(item: Item, size: int, records: dict[str, ImageRecord], synthesi
     else:
         try:
             picture = read_at_size(records[item.key], size)
-        except (KeyError, IasError):
+        except (KeyError, ImageRefused):
             raise gone from None
     buffer = io.BytesIO()
     Image.fromarray(np.rint(picture * 255).astype(np.uint8), "RGB").save(buffer, "PNG")

@@ -9,12 +9,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from calibration.review import by_staffing
 from pages.services import review_store
 from pages.services.artifacts import DetectorResult, SynthesisResult
+from pages.services.decision import current_decision
 from pages.services.filters import Effect, effect_of
 from pages.services.ledger import Ledger
 from pages.services.review_store import VERDICTS, Item, Kind, Reviewer, Round
 from pages.services.settings import RunConfig, to_dict
+from pages.services.thresholds import evidence_of
 from pages.services.verification import basis_of, free_ng, note_seen, seen_ng
 from pages.services.workspace import Workspace
 
@@ -89,6 +92,36 @@ def view_of(
         threshold=threshold,
         review_from=review_from,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where the detector draws the line.
+
+    threshold   : NG from here on; None where nothing gives one
+    review_from : to be looked at from here on, by what people can look at; None without such a band
+    is_         : "fixed" or "recommended"
+    """
+
+    threshold: float | None
+    review_from: float | None
+    is_: str
+
+
+def line_of(ws: Workspace, detector: DetectorResult, synthesis: SynthesisResult, config: RunConfig) -> Line:
+    """The fixed threshold, if there is one for this memory bank, else the recommended one; with its review band."""
+    decision = current_decision(ws)
+    if decision is not None and decision.bank_id == detector.meta["bank_id"]:
+        value, which = decision.value, "fixed"
+    else:
+        value, which = effect_of(detector, synthesis, config, config.synthesis.rejected).recommended, "recommended"
+    if value is None:
+        return Line(None, None, which)
+    evidence, asked = evidence_of(detector, None), config.thresholds
+    band = by_staffing(
+        evidence.ok, value, max_share=asked.review_share, confidence=asked.confidence, source=evidence.ok_source
+    )
+    return Line(value, None if band.review_from == value else band.review_from, which)
 
 
 @dataclass(frozen=True, slots=True)
