@@ -91,22 +91,7 @@ result = widgets.told(lambda: verify(ws, detector, decision))
 if result is None:
     st.stop()
 widgets.evidence_line(real_class(ws, decision.value, detector, synthesis, config, checked=True))
-left, right = st.columns(2)
-with left.container(border=True):
-    if result.caught_ng is None:
-        st.markdown("### Provisional: no real NG")
-        st.caption("Nothing is called verified that was not checked on real NG.")
-    else:
-        n = result.caught_ng
-        st.markdown(f"### {widgets.caught_sentence(n, 'real NG')}")
-        st.caption(widgets.missed_sentence(n))
-with right.container(border=True):
-    if result.rejected_ok is None:
-        st.markdown("### No check OK pictures")
-        st.caption("Too few good parts to keep some apart: nothing independent is known about rejected good parts.")
-    else:
-        st.markdown(f"### {widgets.rejected_sentence(result.rejected_ok)}")
-        st.caption("check OK pictures: in no other role")
+verification_view.result(result)
 verification_view.by_kind(recall_by_kind(detector, decision, result.ng), plan.target_recall)
 records = {r.sha256: r for r in Ledger(ws).records()}
 scale = colour_scale(detector.sets["bank"].patch_scores)
@@ -156,7 +141,7 @@ with st.expander("How was this computed"):
     iqr = float(np.subtract(*np.percentile(detector.sets["bank"].image_scores, [75, 25])))
     st.markdown(
         f"A part is NG when its score is at or above {decision.value!r}. Limits: exact one-sided "
-        "Clopper-Pearson, 95 %. "
+        f"Clopper-Pearson, {100 * plan.confidence:g} %. "
         f"Real NG used: {len(result.ng)}, each in the role verification NG and in no other. Interquartile range of "
         f"leave-one-out OK scores, to judge the margins by: {iqr:.2f}. Memory bank {detector.meta['bank_id'][:16]}."
     )

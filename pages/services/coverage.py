@@ -130,6 +130,11 @@ def needed_to_refute(recall: float, confidence: float = 0.95) -> int:
     return n
 
 
+def refuted(row: dict[str, Any], *, recall: float, confidence: float) -> bool:
+    """Whether the real NG of one of ``rows`` show a recall below the target."""
+    return row["n_real"] > 0 and rate_bound(row["caught_real"], row["n_real"], confidence).high < recall
+
+
 def to_do(row: dict[str, Any], *, recall: float, confidence: float) -> str:
     """What to collect for one of ``rows`` in words; "" once the target is proven for it.
 
@@ -148,7 +153,7 @@ def to_do(row: dict[str, Any], *, recall: float, confidence: float) -> str:
     if not n:
         refute, prove = needed_to_refute(recall, confidence), needed_ng(recall, confidence)
         return f"No NG of '{name}' checked yet: collect {refute} to refute, {prove} to prove {claim}."
-    if rate_bound(k, n, confidence).high < recall:
+    if refuted(row, recall=recall, confidence=confidence):
         return f"'{name}' is refuted: {k} of {n} caught. Lower the threshold or improve the detector, then verify anew."
     more = plan(n - k, n, rate=1.0 - recall, confidence=confidence).more
     if not more:

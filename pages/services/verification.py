@@ -31,7 +31,7 @@ PLANNED_MISSES = (0, 1, 2, 3)
 class Verification:
     """Counts with bounds, and the pictures behind the mistakes.
 
-    caught_ng, rejected_ok : RateBound, or None where there was nothing to check on
+    caught_ng, rejected_ok : RateBound at the stated confidence, or None where there was nothing to check on
     missed, false_rejects : (name, sha256, score), worst first
     ng : sha256 of the real NG used
     """
@@ -153,7 +153,7 @@ def verify(ws: Workspace, detector: DetectorResult, decision: Decision) -> Verif
     if decision.bank_id != detector.meta["bank_id"]:
         raise IasError("the threshold was fixed for another memory bank: fix it again on the thresholds page")
     free = free_ng(ws)
-    counts = real_result(evidence_of(detector, None, free), decision.value)
+    counts = real_result(evidence_of(detector, None, free), decision.value, confidence=decision.settings["confidence"])
     used = [image in free for image in detector.sets["ng"].ids]
     result = Verification(
         caught_ng=counts.caught_ng,

@@ -41,7 +41,7 @@ def show(
     st.subheader("Failure modes and what stands behind them")
     empty = sum(row.evidence != "real" for row in found)
     st.markdown(
-        f"Real NG stand behind {len(found) - empty} of {len(found)} failure modes. **The rest is the to-do list.**"
+        f"{len(found) - empty} of {len(found)} failure modes were checked on real NG. **The rest is the to-do list.**"
         if found
         else "No failure modes are listed yet. List how the part can fail: what has no evidence then shows."
     )

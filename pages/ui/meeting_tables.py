@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from calibration.rules import percent
-from pages.services.coverage import to_do
+from pages.services.coverage import refuted, to_do
 from pages.services.records import MEANINGS, TYPED
 from pages.ui import theme, widgets
 from pages.ui.coverage_view import CHIPS
@@ -19,10 +19,10 @@ def coverage(content: dict[str, Any]) -> None:
     if not rows:
         st.html("<p><b>No failure modes are listed.</b> Nobody can say what has no evidence.</p>")
         return
-    behind = sum(row["evidence"] == "real" for row in rows)
+    checked = sum(row["evidence"] == "real" for row in rows)
     body = "".join(_mode(row, stated) for row in rows)
     st.html(
-        f"<p>Real NG stand behind <b>{behind} of {len(rows)}</b>. The rest is the to-do list.</p>"
+        f"<p><b>{checked} of {len(rows)}</b> were checked on real NG. The rest is the to-do list.</p>"
         '<table class="wall"><thead><tr><th>Failure mode</th><th>Severity</th><th>Evidence</th><th>To do</th></tr>'
         f"</thead><tbody>{body}</tbody></table>"
     )
@@ -31,9 +31,11 @@ def coverage(content: dict[str, Any]) -> None:
 def _mode(row: dict[str, Any], stated: dict[str, Any]) -> str:
     severity = "not rated" if row["severity"] is None else str(row["severity"])
     note = f"<br><small>{escape(row['note'])}</small>" if row["note"] else ""
-    next_step = to_do(row, recall=stated["target_recall"], confidence=stated["confidence"]) or "Target proven."
+    target = {"recall": stated["target_recall"], "confidence": stated["confidence"]}
+    next_step = to_do(row, **target) or "Target proven."
+    look = "refuted" if refuted(row, **target) else row["evidence"]
     return (
-        f'<tr class="evidence-{row["evidence"]}"><td>{escape(row["mode"])}{note}</td><td>{severity}</td>'
+        f'<tr class="evidence-{look}"><td>{escape(row["mode"])}{note}</td><td>{severity}</td>'
         f"<td>{_evidence(row, stated['confidence'])}</td><td>{escape(next_step)}</td></tr>"
     )
 

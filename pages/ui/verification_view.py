@@ -9,9 +9,9 @@ from calibration.evidence import Evidence
 from calibration.rules import percent
 from calibration.types import RateBound
 from pages.services.decision import Decision
-from pages.services.verification import Plan
+from pages.services.verification import Plan, Verification
 from pages.ui import widgets
-from pages.ui.coverage_view import kind_name
+from pages.ui.coverage_view import kind_name, real_sentence
 
 
 def stated(decision: Decision, plan: Plan) -> None:
@@ -65,6 +65,7 @@ def plan(found: Plan, best: Evidence) -> None:
                 f"{widgets.percent(1.0 - found.best.low)} of defects missed."
             )
             st.markdown(_tolerated(found))
+        st.markdown("The class it can then reach:" if found.best is not None else "The class it stays in:")
         widgets.evidence_line(best)
     st.caption(
         "Exact binomial limits (Clopper-Pearson, one-sided). Fix the number first: collecting until the target comes "
@@ -78,6 +79,33 @@ def _tolerated(found: Plan) -> str:
     if not found.may_miss:
         return "The target is proven only if none is missed."
     return f"The target is proven with up to {found.may_miss} missed of {found.free}."
+
+
+def result(found: Verification) -> None:
+    """The two counts, each with its limit at the stated confidence."""
+    left, right = st.columns(2)
+    with left.container(border=True):
+        if found.caught_ng is None:
+            st.markdown("### Provisional: no real NG")
+            st.caption("Nothing is called verified that was not checked on real NG.")
+        else:
+            n = found.caught_ng
+            st.markdown(f"### {real_sentence(n)}")
+            st.caption(
+                f"{n.n - n.k} of {n.n} missed: proves at most {widgets.percent(1.0 - n.low)} escape at "
+                f"{percent(n.confidence)}"
+            )
+    with right.container(border=True):
+        if found.rejected_ok is None:
+            st.markdown("### No check OK pictures")
+            st.caption("Too few good parts to keep some apart: nothing independent is known about rejected good parts.")
+        else:
+            n = found.rejected_ok
+            st.markdown(
+                f"### {n.k} of {n.n} good parts would be rejected ({percent(n.confidence)}: up to "
+                f"{widgets.percent(n.high)})"
+            )
+            st.caption("check OK pictures: in no other role")
 
 
 def by_kind(found: Sequence[tuple[str, RateBound]], target_recall: float) -> None:

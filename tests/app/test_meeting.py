@@ -149,7 +149,7 @@ def test_six_are_shown_and_the_rest_is_counted():
 
 def test_failure_modes_with_empty_cells():
     said = words_of(sample())
-    assert "Real NG stand behind  3 of 7" in said
+    assert "3 of 7  were checked on real NG" in said
     assert "No NG of &#x27;corner broken&#x27; checked yet: collect 2 to refute, 29 to prove 90 % at 95 %." in said
     assert f"6 of 6 real NG caught (95 %: at least {100 * lower_bound(6, 6):.1f} %)" in said
     assert "18 of 20 synthetic NG caught; not evidence of escape" in said

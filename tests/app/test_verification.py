@@ -111,6 +111,13 @@ def test_the_page_states_target_and_plan_before_the_look(ws, fix):
     assert kinds["caught"].tolist() == [text.split("### ")[1].split(" real NG")[0]]
 
 
+def test_the_limits_are_at_the_stated_confidence(ws, fix):
+    decision = of_target(fix()[0], 0.9, 0.8)
+    found = verify(ws, load_result(ws, DETECTOR), decision)
+    assert found.caught_ng == rate_bound(found.caught_ng.k, 6, 0.8)
+    assert found.rejected_ok == rate_bound(found.rejected_ok.k, 10, 0.8)
+
+
 def test_a_target_moved_after_the_look_spends_the_ng(ws, fix):
     decision, _ = fix()
     verify(ws, load_result(ws, DETECTOR), decision)

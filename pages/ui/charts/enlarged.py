@@ -5,10 +5,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 _FONTS = ("font", "tickfont", "textfont")
+_CROWDED_PX = 8  # marks this small are so for want of room
 
 
 def enlarged(figure: go.Figure, factor: float, *, height: int) -> go.Figure:
-    """A copy with every font, mark and margin ``factor`` times as large.
+    """A copy with every font, margin and mark that has room ``factor`` times as large.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def _grow(node: Any, factor: float) -> None:
     for key, child in node.items():
         if key in _FONTS and "size" in child:
             child["size"] = round(child["size"] * factor)
-        elif key == "marker" and "size" in child:
+        elif key == "marker" and child.get("size", 0) > _CROWDED_PX:
             child["size"] = child["size"] * factor
         elif key == "yshift":
             node[key] = child * factor
