@@ -56,7 +56,7 @@ def begin_a_round() -> None:
 if not fits:
     if now is None:
         st.info(
-            "Nobody has reviewed yet. People who know the part judge pictures one at a time, a few seconds each, without "
+            "Nobody has reviewed yet. People who know the part judge pictures one at a time, without "
             "knowing which are good parts, synthetic NG or real NG. What it gives: synthetic NG that they call OK, or "
             "that look made to them, can leave every count, and you learn how far people agree with each other and "
             "with the detector."

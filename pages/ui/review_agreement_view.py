@@ -12,18 +12,19 @@ from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.ledger import ImageRecord
 from pages.services.review_agreement import Borderline, Row, said
 from pages.services.review_results import View
-from pages.ui import cached, widgets, words
+from pages.ui import cached, theme, widgets, words
 
 COLUMNS = 6
 _PER_PAGE = 12
 _KINDS = {"ok": "good parts", "synthetic": "synthetic NG", "real": "real NG"}
+_ONE = {"ok": "good part", "synthetic": "synthetic NG", "real": "real NG"}
 
 
 def said_by_each(view: View) -> None:
     rows = [
         {
             "reviewer": row.reviewer,
-            "pictures": _KINDS[row.kind],
+            "pictures": f"{theme.STYLES[row.kind].glyph} {_KINDS[row.kind]}",
             "judged": row.n,
             **{
                 f"said {verdict}": f"{row.verdicts.get(verdict, 0)} of {row.n}"
@@ -44,7 +45,16 @@ def agreement(rows: tuple[Row, ...]) -> None:
     if not rows:
         st.info("One reviewer and no threshold: nothing to compare yet. A second reviewer can judge the same round.")
         return
-    st.dataframe(pd.DataFrame([_row(row) for row in rows]), hide_index=True)
+    st.dataframe(
+        pd.DataFrame([_row(row) for row in rows]),
+        hide_index=True,
+        column_config={
+            "same": st.column_config.TextColumn(help="pictures of which they say the same, OK or NG"),
+            "kappa (95 %)": st.column_config.TextColumn(help="agreement beyond chance: 0 is chance, 1 always the same"),
+            "left out": st.column_config.NumberColumn(help="one of them could not tell, or has not judged it"),
+            "read this": st.column_config.TextColumn(width="large"),
+        },
+    )
     kept = max(row.kept for row in rows)
     if kept:
         st.caption(
@@ -52,36 +62,39 @@ def agreement(rows: tuple[Row, ...]) -> None:
             "have none yet. They are compared once they have been on screen on the Verification page."
         )
     with st.expander("How was this computed"):
+        st.dataframe(pd.DataFrame([_details(row) for row in rows if row.found]), hide_index=True)
         st.markdown(
             "Same: pictures that both call OK, or both call NG; 95 %: exact one-sided Clopper-Pearson limit. “Cannot "
             "tell” is left out and counted. Kappa is agreement beyond what the shares of NG alone would give: 0 is "
             "chance, 1 is always the same; Cohen's for two (interval of Fleiss, Cohen and Everitt 1969, two-sided 95 "
-            "%), Fleiss' for three and more. It depends on how frequent NG are among what was judged, so it is never "
-            "compared between kinds of pictures, and “all kinds together” holds for this mix only. **One class rare**: "
+            "%), Fleiss' for three and more (standard error over the pictures: Gwet 2008). It depends on how frequent NG "
+            "are among what was judged, so it is never compared between kinds of pictures, and “all kinds together” holds for this mix only. **One class rare**: "
             "agreement is proven above one half, but kappa's interval reaches 0, or kappa is lower than it would be "
             "with as many NG as OK (PABAK lies above its interval). NG same and OK same: Cicchetti and Feinstein 1990. "
             "Prevalence: (both NG - both OK) / n; bias: (first only NG - second only NG) / n."
         )
 
 
-def _row(row: Row) -> dict[str, object]:
-    found = row.found
-    told: dict[str, object] = {"between": words.capital(row.between), "pictures": row.pictures}
-    if found is None:
-        return told | {"same": "-", "kappa (95 %)": "-", "read this": words.capital(row.flag), "left out": row.left_out}
-    agree = found.agree
-    kappa = "cannot tell" if found.kappa is None else f"{found.kappa:.2f}"
-    if found.low is not None:
-        kappa += f" ({found.low:.2f} to {found.high:.2f})"
-    told |= {
-        "same": f"{agree.k} of {agree.n} (95 %: at least {widgets.percent(agree.low)})",
+def _row(row: Row) -> dict[str, Any]:
+    found, same, kappa = row.found, "-", "-"
+    if found is not None:
+        agree = found.agree
+        same = f"{agree.k} of {agree.n} (95 %: at least {widgets.percent(agree.low)})"
+        kappa = "cannot tell" if found.kappa is None else f"{found.kappa:.2f}"
+        kappa += f" ({found.low:.2f} to {found.high:.2f})" if found.low is not None else ""
+    return _whose(row) | {
+        "same": same,
         "kappa (95 %)": kappa,
-        "read this": words.capital(row.flag),
         "left out": row.left_out,
-        "PABAK": f"{found.pabak:.2f}",
+        "read this": words.capital(row.flag),
     }
+
+
+def _details(row: Row) -> dict[str, Any]:
+    found = row.found
+    told = _whose(row) | {"PABAK": _rate(found.pabak)}
     if isinstance(found, GroupAgreement):
-        return told
+        return told | {"pairs that say the same": _rate(found.pairs), "standard error": _rate(found.standard_error)}
     return told | {
         "NG same": _rate(found.positive),
         "OK same": _rate(found.negative),
@@ -89,6 +102,11 @@ def _row(row: Row) -> dict[str, object]:
         "prevalence": f"{found.prevalence:+.2f}",
         "bias": f"{found.bias:+.2f}",
     }
+
+
+def _whose(row: Row) -> dict[str, Any]:
+    glyph = f"{theme.STYLES[row.kind].glyph} " if row.kind else ""
+    return {"between": words.capital(row.between), "pictures": f"{glyph}{row.pictures}"}
 
 
 def _rate(value: float | None) -> str:
@@ -119,7 +137,7 @@ def borderline_gallery(
 
 
 def _borderline_caption(one: Borderline) -> str:
-    kind = {"ok": "good part", "synthetic": "synthetic NG", "real": "real NG"}[one.item.kind]
+    kind = f"{theme.STYLES[one.item.kind].glyph} {_ONE[one.item.kind]}"
     score = "score kept for verification" if one.score is None else f"score {one.score:.2f}"
     return f"{kind}, {one.item.name}: {one.why}. {one.said}; {score}"
 

@@ -121,7 +121,7 @@ def _before_and_after(
     rows.append({"": "difference"} | _difference(found.before, found.after))
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     st.caption(
-        "Thresholds in feature distance. Taking out what people call OK **raises the synthetic recall by "
+        "Thresholds in feature distance. Taking out what people call OK **can raise the synthetic recall by "
         "construction**: what nobody sees is often what the detector does not see. The recall of synthetic NG is not "
         "evidence of escape. The recommended threshold comes from good parts alone; synthetic NG can veto it and never "
         "move it."
