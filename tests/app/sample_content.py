@@ -283,11 +283,12 @@ def fullest() -> dict[str, Any]:
     changed["product"] = {key: f"{key} " + long * 80 for key in changed["product"]}
     changed["proposed_release"] = long * 40
     changed["threshold"]["title"] = changed["counts"]["synthetic"]["method"] = long * 10
-    changed["coverage"] = [_mode(long * 9, *MODES[i % len(MODES)][1:]) for i in range(30)]
+    changed["coverage"] = [_mode(long * 4, *MODES[i % len(MODES)][1:]) for i in range(30)]
     changed["conditions"] = {
-        key: [long * 20] * 9 if isinstance(value, list) else value for key, value in changed["conditions"].items()
+        key: [long * 6] * 9 if isinstance(value, list) else value for key, value in changed["conditions"].items()
     }
     changed["counts"]["real"], changed["counts"]["ok"] = plain(rate_bound(5, 35)), plain(rate_bound(30, 147))
+    changed["inputs"]["images"] = changed["inputs"]["images"][::20]
     for key, worst, step in (("missed", 15.0, 0.2), ("false_rejects", 60.0, -0.9)):
         changed[key] = [
             {"file": f"{i:02d}_{long}.png", "sha256": sha(key, i), "score": worst + step * i, "kind": long}

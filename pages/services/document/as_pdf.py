@@ -78,6 +78,7 @@ def pdf(content: dict[str, Any], signatures: Sequence[dict[str, Any]], record_sh
             subject=f"record {record_sha256}",
             creator="ng0",
             lang="en",
+            initialFontName=fonts.faces()[0].name,
         )
         document.addPageTemplates(
             [
@@ -298,7 +299,7 @@ def _jpeg(data: str, side: float) -> Flowable:
 
 
 def _coverage(page: FirstPage, width: float) -> list[Flowable]:
-    heads = [_text(head, 6.5, _QUIET) for head in ("failure mode", "severity", "real NG caught", "synthetic caught")]
+    heads = [_text(head, 6.5, _QUIET) for head in ("failure mode", "severity", "real NG caught", "synthetic NG")]
     rows = [heads, *(_mode(row) for row in page.coverage)]
     empty = [
         ("BACKGROUND", (0, i), (-1, i), _EMPTY) for i, row in enumerate(page.coverage, 1) if row.evidence == "none"
@@ -310,8 +311,7 @@ def _coverage(page: FirstPage, width: float) -> list[Flowable]:
 
 
 def _mode(row: ModeRow) -> list[Flowable]:
-    real = row.real if row.real != "none" or row.evidence != "none" else "NO EVIDENCE"
-    return [_text(text, 7.5) for text in (row.mode, row.severity, real, row.synthetic)]
+    return [_text(text, 7.5) for text in (row.mode, row.severity, row.real, row.synthetic)]
 
 
 def _listed(one: Listed) -> list[Flowable]:

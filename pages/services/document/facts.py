@@ -178,7 +178,7 @@ def _mistakes(content: dict[str, Any]) -> tuple[Mistakes, ...]:
                 title=f"{title}: {len(mistakes)} of {bound['n']}" if bound else f"{title}: not checked",
                 thumbs=tuple(thumb(content, one, width=12) for one in few),
                 more=more,
-                none=none if bound else "Not checked.",
+                none="" if mistakes else none if bound else "Not checked.",
             )
         )
     return tuple(rows)
@@ -193,7 +193,7 @@ def map_scale(content: dict[str, Any]) -> str:
 
 def mode_row(mode: dict[str, Any]) -> ModeRow:
     """One failure mode; synthetic NG never stand for real ones."""
-    real = "none"
+    real = "NO EVIDENCE" if mode["evidence"] == "none" else "none"
     if mode["n_real"]:
         real = f"{mode['caught_real']} of {mode['n_real']}"
         if mode["low_real"] is not None:

@@ -209,7 +209,8 @@ def _bars(
         if key != "ok":
             _hatch(sheet, left + 0.3, bottom, right - left - 0.6, tall, edge if missed else white)
     sheet.add(Line(_LEFT, bottom, WIDTH - _RIGHT, bottom, strokeColor=_GRID, strokeWidth=0.5))
-    _text(sheet, f"most in a bar: {most}", WIDTH - _RIGHT, bottom + height - 7, 6.3, _QUIET, end=True)
+    sheet.add(Line(_LEFT - 3, bottom + height - 2, _LEFT, bottom + height - 2, strokeColor=_QUIET, strokeWidth=0.5))
+    _text(sheet, f"{most} parts" if most > 1 else "1 part", _LEFT - 5, bottom + height - 4.2, 6.3, _QUIET, end=True)
 
 
 def _hatch(sheet: Drawing, left: float, bottom: float, width: float, height: float, colour: Color) -> None:
