@@ -66,12 +66,13 @@ def agreement(rows: tuple[Row, ...]) -> None:
         st.markdown(
             "Same: pictures that both call OK, or both call NG; 95 %: exact one-sided Clopper-Pearson limit. “Cannot "
             "tell” is left out and counted. Kappa is agreement beyond what the shares of NG alone would give: 0 is "
-            "chance, 1 is always the same; Cohen's for two (interval of Fleiss, Cohen and Everitt 1969, two-sided 95 "
-            "%), Fleiss' for three and more (standard error over the pictures: Gwet 2008). It depends on how frequent NG "
-            "are among what was judged, so it is never compared between kinds of pictures, and “all kinds together” holds for this mix only. **One class rare**: "
-            "agreement is proven above one half, but kappa's interval reaches 0, or kappa is lower than it would be "
-            "with as many NG as OK (PABAK lies above its interval). NG same and OK same: Cicchetti and Feinstein 1990. "
-            "Prevalence: (both NG - both OK) / n; bias: (first only NG - second only NG) / n."
+            "chance, 1 is always the same; Cohen's for two (interval of Fleiss, Cohen and Everitt 1969, two-sided, "
+            "95 %), Fleiss' for three and more (standard error over the pictures: Gwet 2008). It depends on how "
+            "frequent NG are among what was judged, so it is never compared between kinds of pictures, and “all kinds "
+            "together” holds for this mix only. **One class rare**: agreement is proven above one half, but kappa's "
+            "interval reaches 0, or kappa is lower than it would be with as many NG as OK (PABAK lies above its "
+            "interval). NG same and OK same: Cicchetti and Feinstein 1990. Prevalence: (both NG - both OK) / n; bias: "
+            "(first only NG - second only NG) / n."
         )
 
 

@@ -35,11 +35,11 @@ def test_textbook_table():
 
 
 @pytest.mark.parametrize("share", [0.5, 0.2, 0.05])
-@pytest.mark.parametrize("n", [8, 30, 300])
+@pytest.mark.parametrize("n", [8, 300])
 @pytest.mark.parametrize("confidence", [0.9, 0.95])
 def test_same_as_the_libraries(share, n, confidence):
     compared = 0
-    for seed in range(30):
+    for seed in range(12):
         first, second = drawn(seed, n, share, 0.12).T
         found = two_raters(first, second, confidence)
         if found.kappa is None:
@@ -57,7 +57,7 @@ def test_same_as_the_libraries(share, n, confidence):
             reach *= 1.6448536269514722 / 1.959963984540054
         wanted = np.clip([library.kappa - reach, library.kappa + reach], -1, 1)
         assert [found.low, found.high] == pytest.approx(wanted.tolist(), abs=1e-9)
-    assert compared >= (3 if (n, share) == (8, 0.05) else 5)
+    assert compared >= (1 if (n, share) == (8, 0.05) else 4)
 
 
 @pytest.mark.parametrize("m", [2, 3, 5])
@@ -81,9 +81,9 @@ def test_fleiss_error_is_that_of_leaving_pictures_out():
 
 
 def test_fleiss_error_is_the_spread_over_draws():
-    found = [many_raters(drawn(seed, 150, 0.25, 0.1, 3)) for seed in range(400)]
+    found = [many_raters(drawn(seed, 150, 0.25, 0.1, 3)) for seed in range(250)]
     spread = np.std([one.kappa for one in found])
-    assert np.mean([one.standard_error for one in found]) == pytest.approx(spread, rel=0.12)
+    assert np.mean([one.standard_error for one in found]) == pytest.approx(spread, rel=0.15)
 
 
 def test_two_raters_need_not_be_told_apart():
