@@ -143,9 +143,14 @@ def look(
     )
 
 
-def record_range(record: Released) -> tuple[float, float, float]:
-    """Of the record's good scores: 5 % lie below the first, half below the second, 5 % above the third."""
-    low, median, high = np.quantile(np.array(record.content["scores"]["reference"], np.float64), (0.05, 0.5, 0.95))
+def record_range(record: Released) -> tuple[float, float, float] | None:
+    """Of the record's good scores below the threshold: 5 % lie below the first, half below the second, 5 % above the
+    third; None where none is below it."""
+    scores = np.array(record.content["scores"]["reference"], np.float64)
+    bulk = scores[~is_ng(scores, float(record.content["threshold"]["value"]))]
+    if not bulk.size:
+        return None
+    low, median, high = np.quantile(bulk, (0.05, 0.5, 0.95))
     return float(low), float(median), float(high)
 
 

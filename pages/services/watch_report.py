@@ -41,8 +41,13 @@ def headline(look: Look) -> str:
         return CHANGED
     if look.verdict == CANNOT_TELL:
         return f"Cannot tell with {parts}{_needed(look)}"
-    up, down = look.drift.up, look.drift.down
-    return f"Nothing seen in {parts}: a shift of all scores below {up:.2g} up or {down:.2g} down would not be seen."
+    up, down = _about(look.drift.up), _about(look.drift.down)
+    return f"Nothing seen in {parts}: a shift of all scores below {up} up or {down} down would not be seen."
+
+
+def _about(shift: float) -> str:
+    """Two digits: simulated, it is not known to more."""
+    return f"{shift:#.2g}".removesuffix(".")
 
 
 def _needed(look: Look) -> str:
@@ -55,7 +60,7 @@ def _needed(look: Look) -> str:
             "with. Calibrate on more good parts."
         )
     return (
-        f": a shift of all scores by {found.margin:.2g}, which makes every second good part NG, could go unseen. "
+        f": a shift of all scores by {_about(found.margin)}, which makes every second good part NG, could go unseen. "
         f"It takes {found.needed} parts."
     )
 
@@ -88,7 +93,7 @@ def _of_change(look: Look, change: Change) -> str:
         place = "at or above the threshold" if change.key == REJECTED else "in the review band"
         more = "More" if change.direction == "higher" else "Fewer"
         look_at = ""
-        if change.direction == "higher":
+        if change.direction == "higher" and change.key == REJECTED:
             look_at = " Look at these parts: defective, the process makes more NG; good, the camera changed."
         return (
             f"{more} parts {place}: {counts} of {test.n_window}, in the record "

@@ -28,7 +28,7 @@ def score_run(
     names: Sequence[str],
     threshold: float,
     *,
-    record: tuple[float, float, float],
+    record: tuple[float, float, float] | None,
     review_from: float | None = None,
 ) -> go.Figure:
     """Every score of the window in order of time, threshold and review band across.
@@ -41,8 +41,9 @@ def score_run(
         For hover: file, and time where it is known.
     threshold, review_from : float
         Of the record.
-    record : (float, float, float)
-        Of the record's good scores: 5 % lie below the first, half below the second, 5 % above the third.
+    record : (float, float, float) or None
+        Of the record's good scores below the threshold: 5 % lie below the first, half below the second, 5 % above the
+        third.
 
     Raises
     ------
@@ -62,32 +63,30 @@ def score_run(
         )
         if key != "review" or review_from is not None
     ]
-    lowest, median, highest = record
-    low, high = min(float(scores.min()), lowest), max(float(scores.max()), threshold, highest)
+    low, high = (float(end([*scores, *(record or ()), threshold])) for end in (min, max))
     margin = 0.06 * (high - low)
     across = {"xref": "paper", "x0": 0, "x1": 1, "layer": "below"}
     grey = theme.STYLES["threshold"].colour
-    shapes = [
-        {"type": "rect", "y0": lowest, "y1": highest, "line": {"width": 0}, "fillcolor": theme.fill("ok", 0.12)},
-        {"type": "line", "y0": median, "y1": median, "line": {"color": theme.STYLES["ok"].colour, "dash": "dash"}},
-        {"type": "line", "y0": threshold, "y1": threshold, "line": {"color": grey, "width": 4}},
-    ]
+    shapes = [{"type": "line", "y0": threshold, "y1": threshold, "line": {"color": grey, "width": 4}}]
+    subtitle = "A part is NG when its score is at or above the threshold"
+    if record is not None:
+        line = {"color": theme.STYLES["ok"].colour, "width": 2}
+        shapes += [
+            {"type": "line", "y0": y, "y1": y, "line": line | {"dash": dash}}
+            for y, dash in zip(record, ("dot", "dash", "dot"), strict=True)
+        ]
+        subtitle = f"Good parts of the record: dashed their median {number(record[1])}, 90 % between the dotted lines"
     if review_from is not None:
         band = {"y0": review_from, "y1": threshold, "line": {"width": 0}, "fillcolor": theme.fill("review", 0.3)}
         shapes.insert(0, {"type": "rect"} | band)
-    beside = {"xref": "paper", "x": 1, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+        subtitle += "; shaded the review band"
+    label = {"text": f"<b>threshold {number(threshold)}</b>, NG from here on", "y": threshold, "yanchor": "bottom"}
     layout = {
         "xaxis": {"title": {"text": "part, oldest first"}, "range": [0, len(scores) + 1]},
         "yaxis": {"title": {"text": "image score (feature distance)"}, "range": [low - margin, high + 2 * margin]},
         "shapes": [shape | across for shape in shapes],
-        "annotations": [
-            beside | {"text": f"<b>threshold {number(threshold)}</b>, NG from here on", "y": threshold},
-            beside | {"text": f"median in the record {number(median)}", "y": median},
-        ],
+        "annotations": [label | {"xref": "paper", "x": 1, "xanchor": "right", "showarrow": False}],
     }
-    subtitle = "Shaded: the middle 90 % of the good parts in the record"
-    if review_from is not None:
-        subtitle += "; below the threshold the review band"
     return figure(traces, layout, f"The newest {len(scores)} parts of the line", subtitle, height=440, top=84)
 
 
