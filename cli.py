@@ -54,9 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
     verify = commands.add_parser("verify", help="check a record offline: exit code 0 only if everything fits")
     verify.add_argument("record", type=Path, help="record.json, or the folder it was handed over in")
-    verify.add_argument(
-        "--images", type=Path, help="a copy of the pictures (default: where they lay when signed)"
-    )
+    verify.add_argument("--images", type=Path, help="a copy of the pictures (default: where they lay when signed)")
     verify.add_argument("--record-only", action="store_true", help="leave out the pictures, where they are not at hand")
     score = commands.add_parser("score", help="OK, review or NG for each picture of a folder, by a signed record")
     score.add_argument("--images", type=Path, required=True, help="folder of pictures")
@@ -66,6 +64,10 @@ def parser() -> argparse.ArgumentParser:
     source.add_argument("--scores", type=Path, help="CSV with the columns file and score, as score writes it")
     source.add_argument("--images", type=Path, help="folder of pictures, scored first")
     watch.add_argument("--challenge", type=Path, help="CSV with the scores of the challenge parts of this shift")
+    watch.add_argument("--repeats", type=Path, help="CSV with several shots of each challenge part, from the release")
+    watch.add_argument(
+        "--window", type=int, help="newest parts to test (default: as many as the record has good)"
+    )
     for command in (score, watch):
         command.add_argument("--record", type=Path, required=True, help="record.json beside the folder line")
 
@@ -276,13 +278,18 @@ def run_score(asked: argparse.Namespace) -> int:
 
 def run_watch(asked: argparse.Namespace) -> int:
     """Drift and challenge parts; exit code 0 whatever they say: an alarm is a result."""
-    from pages.services import line_watch
+    from pages.services.line_csv import load_scores
+    from pages.services.line_watch import look
+    from pages.services.progress import silent
     from pages.services.record_file import read_record
+    from pages.services.watch_log import scores_of_folder
+    from pages.services.watch_report import report
 
     record = read_record(asked.record)
-    scores = line_watch.read_scores(asked.scores) if asked.scores else line_watch.score_pictures(record, asked.images)
-    shown = line_watch.read_scores(asked.challenge) if asked.challenge else None
-    print(line_watch.report(line_watch.look(record, scores, challenge=shown)))
+    scores = load_scores(asked.scores) if asked.scores else scores_of_folder(asked.record, asked.images, silent)
+    challenge = load_scores(asked.challenge) if asked.challenge else None
+    repeats = load_scores(asked.repeats) if asked.repeats else None
+    print(report(look(record, scores, now=_now(), challenge=challenge, repeats=repeats, window=asked.window)))
     return 0
 
 

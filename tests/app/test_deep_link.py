@@ -3,6 +3,7 @@
 import pytest
 
 from pages.services.steps import TITLES
+from pages.ui.frame import PAGES
 from tests.app import small_run
 from tests.app.server import browsing, served
 
@@ -33,6 +34,19 @@ def test_first_visit_ever_goes_straight_to_a_later_step(tmp_path):
         page.reload()
         page.get_by_role("button", name="Load the demo").wait_for()
         check_frame(page, "Data")
+
+
+def test_a_guard_stands_at_every_page_of_a_cold_server(tmp_path):
+    """Nobody has opened the root, so every page runs alone; one that needs something says what, and shows no more."""
+    with served(tmp_path / "workspace") as address, browsing(f"{address}/line") as page:
+        for key in [key for key in PAGES if key != "data"]:
+            page.goto(f"{address}/{key}")
+            page.get_by_text("This step waits: no pictures yet: load good parts.").wait_for()
+            page.get_by_role("link", name="Go to Data").wait_for()
+            page.get_by_role("heading", name=PAGES[key], exact=True, level=1).wait_for()
+            assert page.get_by_test_id("stException").count() == 0
+            for widget in ("stButton", "stFormSubmitButton", "stDownloadButton", "stTextInput", "stFileUploader"):
+                assert page.get_by_test_id("stMain").get_by_test_id(widget).count() == 0, f"{widget} on {key}"
 
 
 def test_first_visit_to_a_finished_step_shows_it(built, tmp_path):

@@ -3,9 +3,14 @@
 The screenshots go to ``$IAS_SCREENSHOTS`` when it is set, else they are taken and dropped.
 """
 
+import csv
 import os
 import re
+import shutil
+import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +20,13 @@ from calibration.rules import is_ng
 from pages.services import demo
 from pages.services.artifacts import DETECTOR, load_result
 from pages.services.workspace import Workspace
-from tests.app.server import browsing, served
+from tests.app.server import ROOT, browsing, served
 
 pytestmark = pytest.mark.browser
 
 JOB_TIMEOUT_MS = 540_000
+NAMES = ("Ada Beispiel 検査", "Jürgen Weißmüller", "王 伟")
+PRODUCT = {"Part": "solar cell, monocrystalline", "Line": "demo", "Camera and lens": "EL camera", "Light": "EL"}
 
 
 def shoot(page, name: str, *, tab: str | None = None) -> None:
@@ -159,11 +166,67 @@ def test_demo_from_data_to_signed_record(tmp_path):
         shoot(page, "transfer", tab="Synthetic against real")
 
         open_step(page, "Sign-off")
-        page.get_by_label("Printed name").fill("Ada Beispiel 検査")
-        page.get_by_label("Reason").fill("first release of the demo line")
-        page.get_by_role("button", name="Sign", exact=True).click()
-        page.get_by_text(re.compile(r"Signed\. Record [0-9a-f]{16}")).wait_for()
+        for label, text in PRODUCT.items():
+            page.get_by_label(label).fill(text)
+        page.get_by_role("button", name="Save", exact=True).click()
+        for name, expected in zip(
+            NAMES, ("Still to come: reviewed, approved", "Still to come: approved", "Approved"), strict=True
+        ):
+            page.get_by_label("Printed name").fill(name)
+            page.get_by_label("Reason").fill("looked at every missed part")
+            page.get_by_role("button", name="Sign", exact=True).click()
+            page.get_by_text(expected).wait_for()
         shoot(page, "sign_off")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download the record").click()
+        release = unzipped(download.value.path(), tmp_path / "release")
+        (release / "record.html").read_text(encoding="utf-8").index("検査")
+        fits = run_cli("verify", release / "record.json")
+        assert (fits.returncode, fits.stdout.count("fits: ")) == (0, 6), fits.stderr
+
+        # the meeting, then the line: export, and score again with what was exported
+        page.get_by_role("link", name="Show this in the meeting").click()
+        page.get_by_role("heading", name="Meeting", exact=True, level=1).wait_for()
+        page.wait_for_timeout(1500)
+        shoot(page, "meeting")
+        page.goto(f"{address}/line")
+        page.get_by_role("button", name="Export for the line").click()
+        page.get_by_text("forms may go to the line").wait_for(timeout=JOB_TIMEOUT_MS)
+        shoot(page, "line")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download the release").click()
+        release = unzipped(download.value.path(), tmp_path / "exported")
+    assert run_cli("verify", release).returncode == 0
+    scored = {name: score for part in ("check", "ng") for name, score in of_set(detector, part)}
+    chosen = sorted(scored, key=lambda name: abs(scored[name] - value))[:: len(scored) // 8]
+    (tmp_path / "shift").mkdir()
+    for file in demo.found_files():
+        if file.name in chosen:
+            shutil.copy(file.path, tmp_path / "shift" / file.name)
+    lines = run_cli("score", "--record", release / "record.json", "--images", tmp_path / "shift").stdout.splitlines()
+    rows = {row["file"]: row for row in csv.DictReader(lines)}
+    assert set(rows) == set(chosen)
+    for name, row in rows.items():
+        assert float(row["score"]) == pytest.approx(scored[name], rel=1e-4)
+        assert (row["verdict"] == "NG") == (scored[name] >= value), name
+
+
+def unzipped(path: Path, folder: Path) -> Path:
+    """The folder that holds ``record.json``."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    (record,) = folder.rglob("record.json")
+    return record.parent
+
+
+def run_cli(*arguments: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "cli.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=300)
+
+
+def of_set(detector, part: str) -> list[tuple[str, float]]:
+    scored = detector.sets[part]
+    return list(zip(scored.names, map(float, scored.image_scores), strict=True))
 
 
 @pytest.mark.timeout(300)
