@@ -109,7 +109,20 @@ def save_onnx(model: Any, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
-    made.rename(path)
+    _without_traces(made, path)
+
+
+def _without_traces(made: Path, path: Path) -> None:
+    """The same model without torch's notes, which name files of this machine and differ from one to the next."""
+    import onnx
+
+    model = onnx.load(made)
+    del model.metadata_props[:]
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, model.graph):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
+    made.unlink()
 
 
 def save_openvino(onnx: Path, path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from ias_core.patchcore.line_forms import OWN
+from ias_core.patchcore.line_forms import FORMS, OWN
 from ias_core.patchcore.line_threshold import smallest_float32
 from pages.services import jobs
 from pages.services.line_export import possible_forms, zipped
@@ -12,6 +12,7 @@ from pages.services.line_manifest import MUST, read_manifest
 from pages.services.record_file import RecordFile
 from pages.services.workspace import Workspace
 from pages.ui import widgets
+from pages.ui.markdown import plain_text
 
 EXPORT = "export"
 _TIE = (
@@ -40,6 +41,7 @@ def show(ws: Workspace, record: RecordFile) -> None:
     ):
         widgets.start_job(ws, EXPORT, {"record": record.sha256, "forms": ready})
         st.rerun()
+    st.caption(f"Possible here: {', '.join(FORMS[form].title for form in ready)}.")
     for missing in filter(None, possible.values()):
         st.caption(f"Not possible here: {missing}")
     widgets.job_panel(ws, (EXPORT,))
@@ -62,7 +64,7 @@ def _exported(ws: Workspace, record: RecordFile, told: dict[str, Any]) -> None:
         type="primary",
         on_click="ignore",
     )
-    moved = _moved(record, given)
+    moved = _moved(record, told, given)
     if moved:
         st.warning(moved)
     st.markdown("**What the line must do**\n" + "\n".join(f"{i}. {line}" for i, line in enumerate(MUST, start=1)))
@@ -99,29 +101,34 @@ def _table(ws: Workspace, record: RecordFile, told: dict[str, Any]) -> list[dict
             "form": one["title"],
             "handed over": "yes" if one["handed_over"] else "no",
             "verdicts as signed": f"{one['same_verdict']} of {one['probes']}",
-            "largest difference of a score": (
-                "-"
-                if one["largest_relative_difference"] is None
-                else f"{one['largest_relative_difference']:.1e} ({one['scores_compared']} scores)"
-            ),
-            "NG from": one["threshold"],
+            "scores differ by at most": _difference(one),
+            "NG from": f"{one['threshold']:.5f}",
             "ms per picture here": times.get(one["form"]),
-            "files": ", ".join(one["files"]),
             "MB": round(sum(told["files"][name]["bytes"] for name in one["files"]) / 1e6, 1),
+            "files": ", ".join(one["files"]),
         }
         for one in told["forms"]
     ]
 
 
-def _moved(record: RecordFile, given: list[dict[str, Any]]) -> str:
+def _difference(form: dict[str, Any]) -> str:
+    largest, n = form["largest_relative_difference"], form["scores_compared"]
+    if largest is None:
+        return "not compared"
+    return f"{100 * largest:.1g} % ({n} scores)" if largest else f"0 ({n} scores)"
+
+
+def _moved(record: RecordFile, told: dict[str, Any], given: list[dict[str, Any]]) -> str:
     """Why the exported threshold is not, to the last digit, the signed one; "" where it is."""
     signed = record.content["threshold"]["value"]
     others = [one["threshold"] for one in given if one["form"] != OWN]
     if not others or others[0] == smallest_float32(signed):
         return ""
     share = (others[0] - signed) / signed
+    nearest = min(told["probes"], key=lambda one: abs(one["score"] - signed))
     return (
-        f"In the anomalib forms NG begins at {others[0]:.5f}, signed was {signed:.5f} ({100 * share:+.2g} %). A known "
-        "picture lies nearer to the signed threshold than two computers agree, and every form must give it the signed "
-        "verdict. `cli.py score` keeps the signed threshold and marks such pictures."
+        f"In the anomalib forms NG begins at {others[0]:.5f}, signed was {signed:.5f} ({100 * share:+.2g} %). "
+        f"{plain_text(nearest['file'])} ({nearest['score']:.5f}, {nearest['verdict']}) lies nearer to the signed "
+        "threshold than two computers agree, and every form must give it the signed verdict. `cli.py score` keeps the "
+        "signed threshold and marks such pictures."
     )

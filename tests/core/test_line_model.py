@@ -226,6 +226,13 @@ def test_with_neighbour_weighting(tmp_path):
 
 
 @onnx
+def test_no_form_names_files_of_this_machine(exported):
+    for path in exported[0].glob("model.*"):
+        content = path.read_bytes()
+        assert b"site-packages" not in content and str(ROOT).encode() not in content, path.name
+
+
+@onnx
 def test_a_picture_of_another_size_is_refused_by_the_runtimes(exported):
     folder, _, _, _, _ = exported
     wrong = np.zeros((1, 3, SIZE + 32, SIZE + 32), np.float32)
