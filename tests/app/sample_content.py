@@ -188,6 +188,15 @@ def content() -> dict[str, Any]:
                     "high": None,
                     "flag": "NG are rare here: a low kappa beside a high agreement says little",
                 },
+                {
+                    "between": "Jürgen Weißmüller and the detector",
+                    "n": 0,
+                    "agree": None,
+                    "kappa": None,
+                    "low": None,
+                    "high": None,
+                    "flag": "",
+                },
             ],
         },
         "conditions": {

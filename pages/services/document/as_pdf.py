@@ -40,7 +40,7 @@ from pages.services.evidence_style import STYLES
 
 _SIDE, _TOP, _FOOT = 12 * mm, 9 * mm, 12 * mm
 _WIDTH, _HEIGHT = A4[0] - 2 * _SIDE, A4[1] - _TOP - _FOOT
-_MOST_PICTURE = 215
+_MOST_PICTURE = 235
 _INK, _QUIET, _RULE = HexColor("#1F2933"), HexColor("#5A6572"), HexColor("#C9CED4")
 _STOP, _WARN, _PALE = HexColor("#9B1C1C"), HexColor("#7A4B00"), HexColor("#F3F5F7")
 _EMPTY = HexColor("#FBE9E7")

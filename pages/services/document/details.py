@@ -193,7 +193,8 @@ def _evidence(content: dict[str, Any]) -> Section:
 def _rules(content: dict[str, Any]) -> Section:
     rows, chosen = [], []
     for place, row in enumerate(content["report"]["thresholds"]):
-        expected = f"{rate(row['expected_fpr'])}, at most {rate(row['fpr_upper_95'])}" if row["value"] else "-"
+        upper = row["fpr_upper_95"]
+        expected = rate(row["expected_fpr"]) + (f", at most {rate(upper)}" if upper is not None else "")
         rows.append(
             (
                 shown(row["title"]),
@@ -245,7 +246,7 @@ def _review(content: dict[str, Any]) -> Section:
     rows = tuple(
         (
             shown(one["between"]),
-            f"{of(one['agree'])}; {at_least(one['agree'])}",
+            f"{of(one['agree'])}; {at_least(one['agree'])}" if one["agree"] else "no picture in common",
             "not defined" if one["kappa"] is None else f"{one['kappa']:.2f}",
             "-" if one["low"] is None else f"{one['low']:.2f} to {one['high']:.2f}",
             shown(one["flag"]),

@@ -24,8 +24,8 @@ KEEP_THE_HASH = (
     "Keep it elsewhere too: whoever can rewrite the whole chain of records can forge it, but not this paper."
 )
 MEANINGS = ("calibrated", "reviewed", "approved")
-_LINE, _LINES = 30.0, 12  # ems of a line of conditions, and how many lines there are for all
-MOST_MODES, MOST_THUMBS, MOST_SIGNATURES = 12, 3, 4
+_LINE, _LINES = 30.0, 15  # ems of a line of conditions, and how many lines there are for all
+MOST_MODES, MOST_THUMBS, MOST_SIGNATURES = 12, 3, 3
 OK_SOURCES = {
     "check": "good parts kept apart for the check",
     "held-out": "good parts kept apart for the threshold",
