@@ -4,14 +4,13 @@
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from calibration.checks import checked_rate, checked_scores
-from calibration.drift import DRAWS, LEVEL, DriftTest, Pooled, drift_test, p_values, permuted_names, pool, statistics
+from calibration.drift import DRAWS, LEVEL, DriftTest, drift_test, p_values, permuted_names
 from calibration.errors import CalibrationError
 
 Verdict = Literal["alarm", "nothing seen", "cannot tell"]
@@ -21,6 +20,7 @@ _LOOKS = 200  # simulated: the share seen is known to +- 0.02 at 0.9
 _NULL = 999
 _STEPS = 7  # halvings of the logarithm of the ratio: the shift is known to 4 %
 _RATIO = 128.0
+_APART = 1e-9  # of the range, between equal scores
 _MOST = 1024  # parts in a window that are still tried
 
 
@@ -45,9 +45,9 @@ class Drift:
 class LookSimulator:
     """Looks at parts like those of the reference, all shifted by one amount.
 
-    Reference and window are both drawn from the reference with replacement, so that its own luck counts. Permutations
-    of the first look serve all: they give the laws of the ranks, which hardly differ between looks. Counts at or above
-    the threshold and in the review band do differ; their law is hypergeometric and known.
+    Reference and window are both drawn from the reference with replacement, so that its own luck counts; ties are
+    broken at random. Permutations of the first look serve all: they give the laws of the ranks, which hardly differ
+    between looks. Counts at or above the threshold and in the review band do differ; their law is hypergeometric.
     """
 
     def __init__(
@@ -60,41 +60,36 @@ class LookSimulator:
         review_from: float | None = None,
         level: float = LEVEL,
     ) -> None:
-        self._threshold, self._review, self._level = threshold, review_from, level
-        self._n, self._w = reference.size, n_window
-        self._drawn = rng.choice(reference, size=(_LOOKS, self._n + n_window))
-        self._names = permuted_names(self._n + n_window, n_window, rng=rng, draws=_NULL)
+        self._ends = (threshold,) if review_from is None else (threshold, review_from)
+        self._level, self._w = level, n_window
+        size = (_LOOKS, reference.size + n_window)
+        apart = _APART * (float(np.ptp(reference)) or 1.0)
+        self._drawn = rng.choice(reference, size=size) + rng.uniform(0, apart, size)
+        self._names = permuted_names(size[1], n_window, rng=rng, draws=_NULL)
+        self._in_window = np.arange(size[1]) >= reference.size
 
     def seen(self, shift: float) -> float:
         """Share of looks that alarm."""
-        pools, windows = zip(*(self._look(scores, shift) for scores in self._drawn), strict=True)
-        null = statistics(pools[0], self._names)
+        moved = self._drawn + shift * self._in_window
+        order = np.argsort(moved, axis=1)
+        windows = order >= self._drawn.shape[1] - self._w  # (looks, n), in the order of the scores
+        below = np.stack([(moved < end).sum(1) for end in self._ends])  # (1 or 2, looks)
+        null = untied_statistics(self._names, below[:, :1])
         least = np.sort(p_values(null, null).min(1))
-        found = np.concatenate([statistics(pool, window[None]) for pool, window in zip(pools, windows, strict=True)])
-        by_rank = (1 + _NULL * p_values(found[:, :2], null[:, :2])) / (1 + _NULL)
-        each = [*by_rank.T, self._p_of_counts(pools, windows, in_review=False)]
-        if self._review is not None:
-            each.append(self._p_of_counts(pools, windows, in_review=True))
+        by_rank = p_values(untied_statistics(windows, below)[:, :2], null[:, :2])
+        each = [*((1 + _NULL * by_rank) / (1 + _NULL)).T, *self._p_of_counts(windows, below)]
         p = (1 + np.searchsorted(least, np.min(each, axis=0), side="right")) / (1 + _NULL)
         return float(np.mean(p <= self._level))
 
-    def _look(self, scores: np.ndarray, shift: float) -> tuple[Pooled, np.ndarray]:
-        moved = np.concatenate([scores[: self._n], scores[self._n :] + shift])
-        order = np.argsort(moved, kind="stable")
-        return pool(moved[order], self._threshold, self._review), order >= self._n
-
-    def _p_of_counts(self, pools: Sequence[Pooled], windows: Sequence[np.ndarray], *, in_review: bool) -> np.ndarray:
-        """Two-sided p of the window's parts of one kind, (looks,)."""
+    def _p_of_counts(self, windows: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """Two-sided p of the window's parts at or above the threshold, and in the review band, (1 or 2, looks)."""
         from scipy.stats import hypergeom
 
-        ends = [(one.bulk - one.review, one.bulk) if in_review else (one.bulk, one.n) for one in pools]
-        held = np.array([end - start for start, end in ends])
-        k = np.array([window[start:end].sum() for window, (start, end) in zip(windows, ends, strict=True)])
-        n, mean = self._n + self._w, held * self._w / (self._n + self._w)
-        away = np.abs(k - mean) - 1e-9
+        n = windows.shape[1]
+        k, held = counts(windows, below)
+        away, mean = np.abs(k - held * self._w / n) - 1e-9, held * self._w / n
         low, high = np.floor(mean - away), np.ceil(mean + away)
-        p = hypergeom.cdf(low, n, held, self._w) + hypergeom.sf(high - 1, n, held, self._w)
-        return np.minimum(p, 1.0)
+        return np.minimum(hypergeom.cdf(low, n, held, self._w) + hypergeom.sf(high - 1, n, held, self._w), 1.0)
 
     def smallest(self, most: float, *, sign: int) -> float | None:
         """Smallest shift up to ``most`` that ``POWER`` of the looks see; None if not even ``most`` is seen."""
@@ -105,6 +100,50 @@ class LookSimulator:
             middle = math.sqrt(low * high)
             low, high = (low, middle) if self.seen(sign * middle) >= POWER else (middle, high)
         return high
+
+
+def counts(windows: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Window parts at or above the threshold, and in the review band; and all parts there. Each (1 or 2, k)."""
+    n = windows.shape[1]
+    cumulated = np.concatenate([np.zeros((len(windows), 1), int), windows.cumsum(1)], axis=1)
+    below = np.broadcast_to(below, (len(below), len(windows)))
+    ends = [np.full(len(windows), n), below[0]][: len(below)]
+    rows = np.arange(len(windows))
+    k = [cumulated[rows, end] - cumulated[rows, start] for start, end in zip(below, ends, strict=True)]
+    held = [end - start for start, end in zip(below, ends, strict=True)]
+    return np.array(k), np.array(held)
+
+
+def untied_statistics(windows: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """``calibration.drift.statistics`` of k looks without ties, at one time.
+
+    Parameters
+    ----------
+    windows : ndarray of shape (k, n), bool
+        Which part is of the window, in the order of the scores.
+    below : ndarray of shape (1 or 2, k or 1)
+        Parts below the threshold, and below the review band.
+
+    Returns
+    -------
+    ndarray of shape (k, 3 or 4)
+    """
+    n, w = windows.shape[1], windows.sum(1)
+    bulk = np.broadcast_to(below[0], len(windows))[:, None].astype(np.float64)  # (k, 1)
+    rank = np.arange(1.0, n + 1)
+    m = windows.cumsum(1, dtype=np.float64)
+    inside = np.where(rank <= bulk, windows, 0.0)
+    k = inside.sum(1)
+    variance = k * (bulk[:, 0] - k) * (bulk[:, 0] + 1) / 12
+    z = np.abs(inside @ rank - k * (bulk[:, 0] + 1) / 2) / np.sqrt(np.where(variance > 0, variance, np.inf))
+    squares = (bulk * m - k[:, None] * rank) ** 2
+    weights = np.where(rank < bulk, rank * (bulk - rank), np.inf)
+    both = k * (bulk[:, 0] - k)
+    darling = (squares / weights).sum(1) / np.where(both > 0, both, np.inf)
+    of_kind, held = counts(windows, below)
+    spread = held * w / n * (n - held) / n * (n - w) / max(n - 1, 1)
+    excess = np.abs(of_kind - held * w / n) / np.sqrt(np.where(spread > 0, spread, np.inf))
+    return np.stack([z, darling, *excess], axis=1)
 
 
 def drift(
