@@ -246,9 +246,13 @@ HOSTILE = (
 
 
 def test_names_can_do_nothing_but_be_read():
-    """Each in a row of its own, and all in one where there is but one place."""
-    content, signatures, every = few_images(sample.content()), sample.signatures(1), " ".join(HOSTILE)
-    content["product"] = dict.fromkeys(content["product"], every)
+    """Each in a row of its own, and all but the long one together where there is but one place."""
+    content, signatures, every = (
+        few_images(sample.content()),
+        sample.signatures(1),
+        " ".join(sorted(HOSTILE, key=len)[:-1]),
+    )
+    content["product"] = dict.fromkeys(content["product"], every) | {"part": max(HOSTILE, key=len)}
     content["proposed_release"] = content["threshold"]["title"] = content["scores"]["synthetic_method"] = every
     content["threshold"]["unit"] = content["threshold"]["review_why"] = every
     content["counts"]["synthetic"]["method"] = every
