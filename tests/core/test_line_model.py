@@ -136,6 +136,8 @@ def test_the_line_threshold_divides_known_scores_as_signed_and_stands_clear_of_t
             assert moved == signed
     assert line_threshold(5.0, np.array([5.0])) == pytest.approx(5.0 * (1 - AGREEMENT))  # a tie: to the safe side
     assert line_threshold(5.0, np.empty(0)) == 5.0
+    assert line_threshold(5.0, np.array([4.9999, 5.0001])) == pytest.approx(5.0, abs=1e-12)
+    assert line_threshold(5.0, np.array([4.99999, 5.0])) == pytest.approx(4.999995)  # half-way: no room for more
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "LA", "1"])
