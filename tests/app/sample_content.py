@@ -263,6 +263,7 @@ def provisional() -> dict[str, Any]:
     changed["evidence_class"] = plain(evidence_class(None, n_synthetic=N_SYNTHETIC, target_recall=0.9))
     changed["counts"]["real"] = None
     changed["scores"]["real"], changed["missed"] = [], []
+    changed["coverage"] = [_mode(m, s, "synthetic" if n else "none", 0, 0, n, k) for m, s, _, _, _, n, k in MODES]
     changed["verification"] = changed["verification"] | {"ng": [], "status": "provisional"}
     changed["proposed_release"] = "None: run beside the present inspection and keep every NG found there."
     return changed
