@@ -28,11 +28,13 @@ class Handed:
     files: dict[str, str]
 
 
-def write(ws: Workspace, folder: Path, *, now: str) -> Handed:
-    """Write the newest record and note in the chain what was handed over; what else lies in the folder stays.
+def write(ws: Workspace, folder: Path, *, now: str, signed: records.Signed | None = None) -> Handed:
+    """Write a record and note in the chain what was handed over; what else lies in the folder stays.
 
     Parameters
     ----------
+    signed : Signed, optional
+        Of this workspace's chain; default: the newest.
     now : str
         ISO time, noted in the chain and in none of the files.
 
@@ -41,7 +43,7 @@ def write(ws: Workspace, folder: Path, *, now: str) -> Handed:
     IasError
         Nothing is signed, or the folder cannot be written.
     """
-    signed = records.newest(records.entries_of(ws))
+    signed = signed or records.newest(records.entries_of(ws))
     if signed is None:
         raise IasError("nothing is signed yet: sign first, then hand it over")
     bodies = [entry.body | {"sha256": entry.sha256} for entry in signed.signatures]
@@ -52,8 +54,8 @@ def write(ws: Workspace, folder: Path, *, now: str) -> Handed:
         (folder / FROZEN).write_bytes(frozen_pictures.text_of(frozen_of(ws, signed)).encode())
         names = [HTML, PDF, FROZEN, *([MANIFEST] if (folder / MANIFEST).exists() else [])]
         files = {name: str(frozen_pictures.file_sha256(folder / name)) for name in names}
-        records.add_document(ws, files, of=signed.sha256, now=now)
-        (folder / record_file.NAME).write_bytes(record_file.text_of(records.entries_of(ws)).encode())
+        entries = records.add_document(ws, files, of=signed.sha256, now=now)
+        (folder / record_file.NAME).write_bytes(record_file.text_of(entries).encode())
     except OSError as error:
         raise IasError(
             f"the record could not be written to {folder} ({error.strerror}): choose another folder"

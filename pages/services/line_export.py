@@ -23,7 +23,7 @@ from pages.services.line_manifest import LINE, MANIFEST, RECIPE, THRESHOLD, mani
 from pages.services.line_probes import Probes, probes_of
 from pages.services.progress import Progress
 from pages.services.record_file import RecordFile, read_record
-from pages.services.records import entries_of, newest
+from pages.services.records import entries_of, newest_approved
 from pages.services.settings import RunConfig
 from pages.services.steps import load_config
 from pages.services.workspace import Workspace
@@ -37,10 +37,10 @@ def release_folder(ws: Workspace, record: str) -> Path:
 
 
 def signed_record(ws: Workspace) -> RecordFile | None:
-    """The newest record, with the place where its release lies or will lie; None where nothing is signed."""
+    """The newest approved record, with the place where its release lies or will lie; None where nothing is."""
     entries = entries_of(ws)
-    signed = newest(entries)
-    if signed is None or not signed.signatures:
+    signed = newest_approved(entries)
+    if signed is None:
         return None
     return RecordFile(release_folder(ws, signed.sha256) / record_file.NAME, entries, signed)
 
@@ -51,8 +51,10 @@ def run_job(ws: Workspace, params: dict[str, Any], progress: Progress) -> dict[s
     if record is None or record.sha256 != params["record"]:
         raise IasError("somebody signed since this page was drawn: look at the newest record, then export it")
     progress("record", 0, 1, "writing the record")
-    handover.write(ws, record.folder, now=datetime.now().astimezone().isoformat(timespec="seconds"))
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    handover.write(ws, record.folder, now=now, signed=record.signed)
     checks = export(ws, record.folder, forms=params["forms"], progress=progress)
+    handover.write(ws, record.folder, now=now, signed=record.signed)  # once more: its hashes now cover the export
     return {"record": record.sha256, "ms_per_picture": {one.form: one.ms_per_picture for one in checks}}
 
 

@@ -21,7 +21,7 @@ class RecordFile:
 
     path : Path             of record.json; what else was handed over lies beside it
     entries : the chain, oldest first
-    signed : its newest content with signatures and documents
+    signed : the content that was handed over, with signatures and documents
     """
 
     path: Path
@@ -70,11 +70,11 @@ def read_record(path: Path) -> RecordFile:
     if broken := chain.first_break(entries):
         raise IasError(f"{path.name}: {broken}")
     try:
-        signed = records.newest(entries)
+        signed = records.handed_over(entries)
     except (KeyError, TypeError):  # every hash fits, but this product never wrote it
         raise IasError(f"{path.name} is no record of this product: an entry lacks what its kind has") from None
     if signed is None or not signed.signatures:
-        raise IasError(f"{path.name} holds no signature: sign first, then hand it over")
+        raise IasError(f"{path.name} does not end with a record that was handed over: sign, and write it again")
     return RecordFile(path, entries, signed)
 
 

@@ -6,7 +6,7 @@ In the style of 21 CFR Part 11 (printed name, time, meaning of each signature, a
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -152,8 +152,13 @@ def _person(entry: Entry) -> str:
     return Identity(name=entry.body["signed_by"], **entry.body["identity"]).person
 
 
-def add_document(ws: Workspace, files: dict[str, str], *, of: str, now: str) -> None:
+def add_document(ws: Workspace, files: dict[str, str], *, of: str, now: str) -> tuple[Entry, ...]:
     """Note the sha256 of files that show the record whose newest signature is ``of``; once for the same files.
+
+    Returns
+    -------
+    tuple of Entry
+        The chain up to this note: what came later says nothing about these files.
 
     Raises
     ------
@@ -164,8 +169,10 @@ def add_document(ws: Workspace, files: dict[str, str], *, of: str, now: str) -> 
         entries = chain.read(db)
         if of not in {entry.sha256 for entry in entries if entry.body.get("kind") == SIGNATURE}:
             raise IasError("expected a record of this workspace: sign first, then hand it over")
-        if not any(entry.body.get("of") == of and entry.body.get("files") == files for entry in entries):
-            chain.append(db, entries, {"kind": DOCUMENT, "files": files, "of": of, "at": now})
+        for number, entry in enumerate(entries, start=1):
+            if entry.body.get("of") == of and entry.body.get("files") == files:
+                return entries[:number]
+        return (*entries, chain.append(db, entries, {"kind": DOCUMENT, "files": files, "of": of, "at": now}))
 
 
 def entries_of(ws: Workspace) -> tuple[Entry, ...]:
@@ -176,11 +183,28 @@ def entries_of(ws: Workspace) -> tuple[Entry, ...]:
 
 def newest(entries: Sequence[Entry]) -> Signed | None:
     """The newest content of a chain, or None where nothing was signed."""
-    contents = [entry for entry in entries if entry.body.get("kind") == CONTENT]
-    if not contents:
+    return next(_newest_first(entries), None)
+
+
+def newest_approved(entries: Sequence[Entry]) -> Signed | None:
+    """The newest content that was approved: what the line may have, whatever was begun since."""
+    return next((one for one in _newest_first(entries) if one.approved), None)
+
+
+def handed_over(entries: Sequence[Entry]) -> Signed | None:
+    """What a chain that was handed over is about: its last entry notes the files that show it."""
+    if not entries or entries[-1].body.get("kind") != DOCUMENT:
         return None
-    content = contents[-1]
-    signatures = [one for one in entries if one.body.get("kind") == SIGNATURE and one.body["content"] == content.sha256]
-    shown = {one.sha256 for one in signatures}
-    documents = [one for one in entries if one.body.get("kind") == DOCUMENT and one.body["of"] in shown]
-    return Signed(content.body["content"], content.sha256, tuple(signatures), tuple(documents))
+    return next((one for one in _newest_first(entries) if entries[-1] in one.documents), None)
+
+
+def _newest_first(entries: Sequence[Entry]) -> Iterator[Signed]:
+    for content in reversed(entries):
+        if content.body.get("kind") != CONTENT:
+            continue
+        signatures = tuple(
+            one for one in entries if one.body.get("kind") == SIGNATURE and one.body["content"] == content.sha256
+        )
+        shown = {one.sha256 for one in signatures}
+        documents = tuple(one for one in entries if one.body.get("kind") == DOCUMENT and one.body["of"] in shown)
+        yield Signed(content.body["content"], content.sha256, signatures, documents)

@@ -8,7 +8,7 @@ from pages.services.artifacts import DETECTOR, SYNTHESIS, current_digest
 from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
-from pages.services.records import entries_of, newest
+from pages.services.records import entries_of, newest, newest_approved
 from pages.services.review_state import state_of
 from pages.services.seal import broken
 from pages.services.synthesis import synthesis_digest
@@ -58,6 +58,18 @@ def save_config(ws: Workspace, config: settings.RunConfig) -> None:
 
 def steps(ws: Workspace) -> dict[str, Step]:
     """State of every step. Nothing is recomputed here: a changed input marks what depends on it."""
+    return _before_the_line(ws) | {"line": _line(ws)}
+
+
+def _line(ws: Workspace) -> Step:
+    """What was once approved can be watched whatever becomes of the steps before it; only the export asks for them."""
+    approved = newest_approved(entries_of(ws))
+    if approved is None:
+        return Step("line", "empty", "no threshold is approved yet", "sign_off")
+    return Step("line", "out of date" if broken(ws, approved, load_config(ws)) else "ready")
+
+
+def _before_the_line(ws: Workspace) -> dict[str, Step]:
     running = {job.kind for job in jobs.active(ws)}
     if "intake" in running:
         return {
@@ -85,7 +97,7 @@ def steps(ws: Workspace) -> dict[str, Step]:
         states["synthesis"] = Step("synthesis", _state(ws, SYNTHESIS, asked, bool(running & {"synthesis", "pipeline"})))
     if states["synthesis"].state != "done":
         lacking = ("the detector", "detector") if not detector_done else ("synthetic NG", "synthesis")
-        for key in ("thresholds", "review", "verification", "sign_off", "line"):
+        for key in ("thresholds", "review", "verification", "sign_off"):
             states[key] = Step(key, "empty", f"{lacking[0]}: missing, running or out of date", lacking[1])
         return states
     decision = current_decision(ws)
@@ -98,7 +110,7 @@ def steps(ws: Workspace) -> dict[str, Step]:
     states["thresholds"] = Step("thresholds", "done" if fits else "out of date" if decision else "ready")
     states["review"] = Step("review", state_of(ws, wanted, config))
     if not fits or decision is None:
-        for key in ("verification", "sign_off", "line"):
+        for key in ("verification", "sign_off"):
             states[key] = Step(key, "empty", "no threshold is fixed for this detector yet", "thresholds")
         return states
     verified, signed = last_verification(ws), newest(entries_of(ws))
@@ -117,10 +129,6 @@ def steps(ws: Workspace) -> dict[str, Step]:
     elif signed and signed.approved:
         signed_state = "done"
     states["sign_off"] = Step("sign_off", signed_state)
-    if signed_state == "done":
-        states["line"] = Step("line", "ready")
-    else:
-        states["line"] = Step("line", "empty", "nobody has approved this threshold yet", "sign_off")
     return states
 
 

@@ -29,20 +29,26 @@ _PARTS = {
 
 
 def decision_line(content: dict[str, Any]) -> None:
-    threshold, grade = content["threshold"], content["evidence_class"]
+    threshold = content["threshold"]
     checked = content["verification"]["status"] == "checked"
     st.markdown(f"## Threshold {threshold['value']:.4f} - {'checked on real NG' if checked else 'PROVISIONAL'}")
     st.markdown(
         f"{threshold['title']} ({threshold['origin']}), fixed {threshold['fixed_at']}. A part is NG when its score is "
         "at or above it."
     )
-    st.html(theme.evidence_chip(words.EVIDENCE_LOOKS[grade["key"]], f"Evidence {grade['key']}: {grade['title']}"))
-    st.caption(f"Stands on {grade['stands_on']}. {grade['may']}")
+    evidence(content)
     if not checked:
         st.warning(
             "Provisional: this threshold was not checked on real NG of its own. It may be used to collect parts, "
             "not to release them."
         )
+
+
+def evidence(content: dict[str, Any]) -> None:
+    """The class of the threshold, and what may be done on it."""
+    grade = content["evidence_class"]
+    st.html(theme.evidence_chip(words.EVIDENCE_LOOKS[grade["key"]], f"Evidence {grade['key']}: {grade['title']}"))
+    st.caption(f"Stands on {grade['stands_on']}. {grade['may']}")
 
 
 def counts(content: dict[str, Any]) -> None:

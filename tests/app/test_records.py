@@ -9,7 +9,16 @@ from ias_core.errors import IasError
 from pages.services import chain, record_file
 from pages.services.chain import canonical, sha256_of
 from pages.services.record_file import read_record
-from pages.services.records import MEANINGS, OIDC, Identity, add_document, entries_of, newest, sign
+from pages.services.records import (
+    MEANINGS,
+    OIDC,
+    Identity,
+    add_document,
+    entries_of,
+    newest,
+    newest_approved,
+    sign,
+)
 from pages.services.workspace import Workspace
 from tests.app.conftest import NOW
 
@@ -172,8 +181,12 @@ def test_canonical_is_one_text_for_one_content():
 def written(ws, tmp_path):
     signed_three_times(ws)
     path = tmp_path / "record.json"
-    path.write_bytes(record_file.text_of(entries_of(ws)).encode())
+    path.write_bytes(record_file.text_of(hand_over(ws)).encode())
     return path
+
+
+def hand_over(ws):
+    return add_document(ws, {"record.pdf": "a"}, of=newest(entries_of(ws)).sha256, now=NOW)
 
 
 def test_a_record_file_gives_back_what_was_signed(ws, written):
@@ -181,6 +194,22 @@ def test_a_record_file_gives_back_what_was_signed(ws, written):
     assert record.entries == entries_of(ws) and record.content == CONTENT
     assert record.sha256 == newest(entries_of(ws)).sha256
     assert [one["signed_by"] for one in record.signatures] == ["A", "B", "C"]
+
+
+def test_a_record_file_is_about_what_was_handed_over_whatever_came_later(ws, written):
+    """The line has the approved record; a draft begun since must not reach it with the next export."""
+    approved = newest(entries_of(ws))
+    signed(ws, "A", content=CONTENT | {"decision": "draft"})
+    assert newest(entries_of(ws)).content["decision"] == "draft"
+    assert newest_approved(entries_of(ws)).content == approved.content == CONTENT
+    again = add_document(ws, {"record.pdf": "a"}, of=approved.sha256, now=NOW)
+    assert [one.body["kind"] for one in again] == ["content", *["signature"] * 3, "document"]
+    other = add_document(ws, {"record.pdf": "b"}, of=approved.sha256, now=NOW)
+    written.write_bytes(record_file.text_of(other).encode())
+    assert read_record(written).content == CONTENT and len(read_record(written).entries) == 8
+    written.write_bytes(record_file.text_of(other[:-1]).encode())
+    with pytest.raises(IasError, match="does not end with a record that was handed over"):
+        read_record(written)
 
 
 def test_every_single_byte_counts(written):
