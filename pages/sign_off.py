@@ -5,7 +5,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from pages.services import handover, records, seal
+from pages.services import chain, handover, records, seal
 from pages.services.decision import current_decision
 from pages.services.release import release_of
 from pages.services.steps import load_config
@@ -62,7 +62,7 @@ if signed:
     )
     st.caption(
         "Check it anywhere, offline: `python cli.py verify record.json`. In the style of 21 CFR Part 11; no claim of "
-        f"compliance. {handover.CANNOT_DO}"
+        f"compliance. {chain.CANNOT_DO}"
     )
 st.download_button(
     "Download calibration.json",

@@ -1,7 +1,4 @@
-"""A chain of entries: canonical JSON, each naming the hash of the one before, in a table that refuses changes.
-
-It shows that an entry was changed, not that it was true; whoever can rewrite the whole chain can forge it.
-"""
+"""A chain of entries: canonical JSON, each naming the hash of the one before, in a table that refuses changes."""
 
 from __future__ import annotations
 
@@ -15,6 +12,10 @@ from typing import Any
 from ias_core.errors import IasError
 
 SCHEMA = "ng0-record/2"
+CANNOT_DO = (
+    "A hash chain shows that a record was changed, not that it was true. Whoever can rewrite the whole chain can forge "
+    "it: keep the printed record hash elsewhere, on paper or in your quality system."
+)
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS records "

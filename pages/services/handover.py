@@ -14,10 +14,6 @@ from pages.services.seal import frozen_of
 from pages.services.workspace import Workspace
 
 HTML, PDF, FROZEN, MANIFEST = "record.html", "record.pdf", "frozen.json", "line/manifest.json"
-CANNOT_DO = (
-    "A hash chain shows that a record was changed, not that it was true. Whoever can rewrite the whole chain can forge "
-    "it: keep the printed record hash elsewhere, on paper or in your quality system."
-)
 
 
 @dataclass(frozen=True, slots=True)

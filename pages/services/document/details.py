@@ -9,6 +9,7 @@ from typing import Any
 
 from calibration.evidence import CLASSES
 from calibration.rules import percent
+from pages.services.chain import CANNOT_DO
 from pages.services.document.blocks import Thumb
 from pages.services.document.facts import OK_SOURCES, identity_words, map_scale, mode_row, thumb, worst_first
 from pages.services.document.words import at_least, number, of, rate, score, shown
@@ -359,8 +360,7 @@ def _limits() -> Section:
     return Section(
         "What the hash chain cannot do",
         text=(
-            "It shows that a record was changed, not that it was true. Whoever can rewrite the whole chain can forge "
-            "it: keep the printed record hash elsewhere, for example on the signed paper.",
+            CANNOT_DO,
             "To check: cli.py verify RECORD, with the folder that was handed over. It works without a network.",
         ),
     )
