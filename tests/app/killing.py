@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 
 from tests.app.server import ROOT
 
-READY = "ready"
+# The program's first part runs once; each run of the second part is a process of its own, forked where work begins.
+_PRELUDE = """
+import json, os, select, signal, sys, time
+delays, arguments, run = json.loads(sys.argv[1]), sys.argv[2:], 0
+def work_may_begin():
+    global run
+    for run, delay in enumerate(delays):
+        hear, say = os.pipe()
+        child = os.fork()
+        if not child:
+            os.dup2(say, 1)
+            os.close(hear), os.close(say)
+            return
+        os.close(say)
+        said, end = b"", time.monotonic() + delay
+        while (left := end - time.monotonic()) > 0 and select.select([hear], [], [], left)[0]:
+            if not (some := os.read(hear, 65536)):
+                break
+            said += some
+        os.kill(child, signal.SIGKILL)
+        while some := os.read(hear, 65536):
+            said += some
+        os.close(hear)
+        how = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(json.dumps([how, said.decode(errors="replace")]), flush=True)
+    os._exit(0)
+"""
 
 
 def killed_at_random(
-    program: str, arguments: Sequence[str] = (), *, n: int, seed: int, within_s: float = 0.05, ahead: int = 2
+    program: str, arguments: Sequence[str] = (), *, n: int, seed: int, within_s: float = 0.05
 ) -> list[list[str]]:
     """Run a program ``n`` times, one after the other, and kill -9 each within ``within_s`` of its start of work.
 
@@ -24,9 +50,8 @@ def killed_at_random(
     ----------
     program : str
         Python source. It imports what it needs, calls ``work_may_begin()``, and then works without an end, printing a
-        line for each thing it has done. ``run`` is its number, ``arguments`` what is in ``sys.argv[1:]``.
-    ahead : int
-        Processes that import while another works; none works before the one before it is dead.
+        line, flushed, for each thing it has done. ``run`` is its number, ``arguments`` are those given here. Up to the
+        call it runs once for all, so it may open nothing there that two processes cannot share.
 
     Returns
     -------
@@ -36,50 +61,19 @@ def killed_at_random(
     Raises
     ------
     RuntimeError
-        If a run ends by itself, which proves nothing.
+        If the program fails, or a run ends by itself, which proves nothing.
     """
-    rng, waiting, said = random.Random(seed), [], []
-    try:
-        for run in range(n):
-            while len(waiting) < min(ahead, n - run):
-                waiting.append(_start(program, [str(run + len(waiting)), *arguments]))
-            said.append(_work_and_die(waiting.pop(0), rng.uniform(0.0, within_s)))
-    finally:
-        for process in waiting:
-            process.kill()
-            process.communicate()
-    return said
-
-
-_PRELUDE = f"""
-import sys
-run, arguments = int(sys.argv.pop(1)), sys.argv[1:]
-def work_may_begin():
-    print({READY!r}, flush=True)
-    sys.stdin.readline()
-"""
-
-
-def _start(program: str, arguments: Sequence[str]) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", _PRELUDE + program, *arguments],
+    rng = random.Random(seed)
+    delays = [rng.uniform(0.0, within_s) for _ in range(n)]
+    done = subprocess.run(
+        [sys.executable, "-c", _PRELUDE + program, json.dumps(delays), *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
+        text=True,
     )
-
-
-def _work_and_die(process: subprocess.Popen, delay_s: float) -> list[str]:
-    if process.stdout.readline().strip() != READY.encode():
-        raise RuntimeError(f"the program failed before its work began: {process.communicate()[1].decode()}")
-    killer = threading.Timer(delay_s, process.kill)
-    process.stdin.write(b"\n")
-    process.stdin.flush()
-    killer.start()
-    out, err = process.communicate()  # reads while it works, so that a full pipe never holds it up
-    killer.join()
-    if process.returncode != -signal.SIGKILL:
-        raise RuntimeError(f"the program ended by itself: {err.decode()}")
-    return [line.decode() for line in out.split(b"\n")[:-1]]
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    alive = [run for run, (how, _) in enumerate(runs) if how != -signal.SIGKILL]
+    if done.returncode or len(runs) != n or alive:
+        raise RuntimeError(f"expected {n} runs, each killed; {len(runs)} ran, {alive} ended alone: {done.stderr}")
+    return [said.split("\n")[:-1] for _, said in runs]

@@ -118,7 +118,8 @@ def test_kappa_follows_from_prevalence_and_bias(table):
         ((1, 1, 1, 27), "rare class"),  # 28 of 30 the same, kappa 0.46 that may be 0
         ((27, 1, 1, 1), "rare class"),  # OK may be the rare one
         ((10, 1, 1, 18), ""),  # as many the same, both classes there
-        ((8, 7, 7, 8), ""),  # low agreement is no paradox
+        ((8, 7, 7, 8), ""),
+        ((1, 6, 6, 17), ""),  # 18 of 30 the same: not proven above one half, so no paradox
         ((4, 0, 12, 14), ""),  # kappa is low because the two differ in how often they say NG
     ],
 )
