@@ -130,18 +130,25 @@ def advice(look: Look) -> tuple[str, ...]:
     return tuple(steps)
 
 
+def mismatch(look: Look) -> str:
+    """That the line does not seem to run what was signed; "" where its table does not say so."""
+    if not look.other_verdicts:
+        return ""
+    return (
+        f"{look.other_verdicts} of {look.n_scores} verdicts in the table are not those of the signed threshold "
+        f"{number(look.threshold)}: does the line run another threshold or record?"
+    )
+
+
 def notes(look: Look) -> tuple[str, ...]:
-    """What limits the answer; first what somebody must look into."""
+    """What limits the answer."""
     found = []
-    if look.other_verdicts:
-        found.append(
-            f"{look.other_verdicts} of {look.n_scores} verdicts in the table are not those of the signed threshold "
-            f"{number(look.threshold)}: does the line run another threshold or record?"
-        )
     if look.unreadable:
         found.append(f"{look.unreadable} pictures could not be read and have no score.")
     if not look.challenge:
         found.append("The record names no challenge parts: parts and camera cannot be told apart.")
+    elif not any(result.part.label == NG for result in look.challenge):
+        found.append("No NG is among the challenge parts: nothing shows that an NG would still be found.")
     if unknown := [result.part.name for result in look.challenge if result.verdict == NO_LIMITS]:
         found.append(f"Limits unknown for {', '.join(unknown)}: take {SHOTS} shots of each at release.")
     for result in look.challenge:
@@ -245,6 +252,6 @@ def report(look: Look) -> str:
             f"{row['verdict']}"
             for row in parts_shown(look)
         ]
-    if told := notes(look):
+    if told := [*filter(None, (mismatch(look),)), *notes(look)]:
         lines += ["", *told]
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from pages.services.watch_report import (
     compared,
     headline,
     how_computed,
+    mismatch,
     notes,
     parts_shown,
     reasons,
@@ -55,8 +56,10 @@ def _answer(found: Look) -> None:
     why = "".join(f"\n- {reason}" for reason in reasons(found))
     _BOXES.get(found.verdict, st.info)(f"**{headline(found)}**\n{why}\n{steps}")
     st.caption(f"Last look: {_minutes(found.at)}, {found.source}.")
+    if warning := mismatch(found):
+        st.warning(warning)
     for note in notes(found):
-        (st.warning if note.startswith(f"{found.other_verdicts} of") else st.caption)(note)
+        st.caption(note)
 
 
 def _ask(ws: Workspace, record: RecordFile, release: str) -> None:
@@ -67,7 +70,7 @@ def _ask(ws: Workspace, record: RecordFile, release: str) -> None:
         )
         left, right = st.columns(2)
         n_good = len(record.content["scores"]["reference"])
-        with st.expander("Settings"):
+        with st.expander("Settings, and limits of the challenge parts"):
             window = st.number_input(
                 "Newest parts to look at",
                 1,

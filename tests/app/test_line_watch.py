@@ -21,7 +21,17 @@ from pages.services.line_score import Scored
 from pages.services.line_watch import look, record_range, release_key
 from pages.services.plain import plain
 from pages.services.progress import silent
-from pages.services.watch_report import CHANGED, advice, compared, headline, how_computed, notes, reasons, report
+from pages.services.watch_report import (
+    CHANGED,
+    advice,
+    compared,
+    headline,
+    how_computed,
+    mismatch,
+    notes,
+    reasons,
+    report,
+)
 from pages.services.workspace import Workspace
 from pages.ui.charts.drift import look_history, score_run
 from tests.app import sample_content
@@ -229,11 +239,13 @@ def test_names_of_shots_lead_to_their_part():
 def test_what_limits_the_answer_is_told():
     loo = record(scores={"reference_source": "leave-one-out"}, challenge=[])
     scores = table("file,score,verdict\na,20,OK\nb,40,OK\nc,20,NG\nd,26,review\ne,,unreadable\n")
-    told = " ".join(notes(look(loo, scores, now=NOW)))
-    assert "2 of 4 verdicts in the table are not those of the signed threshold 28.16" in told
+    found = look(loo, scores, now=NOW)
+    told = " ".join(notes(found))
+    assert mismatch(found).startswith("2 of 4 verdicts in the table are not those of the signed threshold 28.16")
+    assert mismatch(found) in report(found) and mismatch(look(loo, of(good(3)), now=NOW)) == ""
     assert "1 pictures could not be read" in told and "the drift alarm is approximate" in told
     assert "names no challenge parts" in told
-    assert "leave-one-out scores of" in how_computed(look(loo, scores, now=NOW))[0]
+    assert "leave-one-out scores of" in how_computed(found)[0]
 
 
 def test_a_challenge_part_whose_limits_reach_across_the_threshold_is_told():
