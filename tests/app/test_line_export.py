@@ -17,7 +17,7 @@ from ias_core.errors import BackboneUnavailable, FeatureError, IasError
 from ias_core.patchcore import line_forms
 from ias_core.patchcore.line_forms import FORMS, OWN
 from ias_core.patchcore.line_threshold import AGREEMENT, anomalib_decision
-from pages.services import jobs, line_check, line_export, record_file
+from pages.services import handover, jobs, line_check, line_export
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
 from pages.services.decision import fix_threshold
 from pages.services.ledger import Ledger
@@ -54,9 +54,7 @@ def signed(built, tmp_path_factory) -> Path:
         now=NOW,
     )
     sign_all(ws, now=NOW)
-    record = line_export.signed_record(ws)
-    record.folder.mkdir(parents=True)
-    record.path.write_bytes(record_file.text_of(record.entries).encode())
+    handover.write(ws, line_export.signed_record(ws).folder, now=NOW)
     return ws.root
 
 
@@ -148,7 +146,7 @@ def test_nothing_is_exported_where_our_own_form_does_not_open_and_what_was_there
     monkeypatch.setattr(line_check.subprocess, "run", lambda *a, **k: failed)
     with pytest.raises(IasError, match="nothing was exported: .* fresh process here: RuntimeError: no such luck"):
         line_export.export(ws, record.folder, progress=silent)
-    assert [path.name for path in record.folder.iterdir() if path.name != "record.json"] == ["line"]
+    assert [path.name for path in record.folder.iterdir() if "line" in path.name] == ["line"]
     assert (record.folder / "line" / "old.txt").read_text() == "kept"
 
 
@@ -377,8 +375,10 @@ def test_the_page_asks_once_and_shows_what_each_form_said(ws, record, here):
 def test_a_worker_runs_the_export(ws, record, here, monkeypatch):
     from pages.services import worker
 
-    monkeypatch.setattr(line_export.handover, "write", lambda ws, folder, now: None)
+    written = []
+    monkeypatch.setattr(line_export.handover, "write", lambda ws, folder, **given: written.append(given["signed"]))
     assert worker.RUNNERS["export"] == "pages.services.line_export:run_job"
     found = line_export.run_job(ws, {"record": record.sha256, "forms": []}, silent)
     assert found["record"] == record.sha256 and found["ms_per_picture"][OWN] > 0
     assert worker._runner("export", worker.RUNNERS) is line_export.run_job
+    assert [one.sha256 for one in written] == [record.sha256] * 2  # before, and once more with the export's hashes
