@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ias_core.errors import IasError
 from pages.services import frozen as frozen_pictures
+from pages.services import line_manifest
 from pages.services.handover import FROZEN, MANIFEST
 from pages.services.record_file import RecordFile, read_record
 
@@ -75,15 +76,11 @@ def _documents(record: RecordFile) -> dict[str, str]:
 
 def _line(record: RecordFile) -> str:
     """What the line is given: every file as the manifest names it, and none besides."""
-    manifest = record.folder / MANIFEST
-    files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-    for name, facts in files.items():
-        found = frozen_pictures.file_sha256(manifest.parent / name)
-        if found != facts["sha256"]:
-            raise IasError(f"line/{name} {'is missing' if found is None else 'was changed after it was exported'}")
-    if others := sorted({path.name for path in manifest.parent.iterdir()} - set(files) - {manifest.name}):
-        raise IasError(f"line/{others[0]} was added after the export")
-    return f"for the line: {', '.join(files)}, unchanged"
+    if wrong := line_manifest.differences(record.folder, record.sha256):
+        raise IasError(wrong[0])
+    told = line_manifest.read_manifest(record.folder)
+    assert told is not None  # its hash is in the chain
+    return f"for the line: {', '.join(told['files'])}, unchanged"
 
 
 def _pictures(record: RecordFile, images: Path | None) -> str:
