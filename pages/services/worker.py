@@ -34,6 +34,7 @@ RUNNERS: Mapping[str, str] = {
     "pixel-model": "pages.services.pixel_model:run_job",
     "adapter": "pages.services.adapters:run_job",
     "export": "pages.services.line_export:run_job",
+    "watch": "pages.services.watch_log:run_job",
 }
 
 _POLL_S = 0.25

@@ -28,6 +28,7 @@ _JOB_TITLES = {
     "pixel-model": "Training the pixel model",
     "adapter": "Training on your NG",
     "export": "Exporting for the line",
+    "watch": "Looking at the line",
 }
 
 
