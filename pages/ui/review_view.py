@@ -23,6 +23,7 @@ from pages.ui import cached, state, widgets, words
 _VERDICTS = (("OK", "OK", "1"), ("NG", "NG", "2"), ("cannot tell", "Cannot tell", "3"))
 # Streamlit keeps R and C for itself, so the looks go on with the digits.
 _LOOKS = (("real", "Looks real", "4"), ("made", "Looks made", "5"))
+_SKIP = (("", "Skip this question", "Space"),)
 _SHOWN_PX = 540
 _PENDING, _TOLD = "review-pending", "review-told"
 # The browser loads them while the reviewer looks at the picture before.
@@ -86,58 +87,46 @@ def _picture(
 
 
 def _keys(ws: Workspace, round_: Round, reviewer: str, desk: Desk) -> None:
-    verdict, look = _pending(desk)
+    verdict = _verdict(round_, reviewer, desk)
     asked = (ws, round_, reviewer, desk)
 
-    def row(choices: tuple[tuple[str, str, str], ...], chosen: str, question: str) -> None:
+    def row(question: str, choices: tuple[tuple[str, str, str], ...], act: Callable[..., None]) -> None:
         for column, (value, label, key) in zip(st.columns(len(choices)), choices, strict=True):
             column.button(
                 label,
                 key=f"{question}-{desk.version}-{key}",
                 shortcut=key,
-                type="primary" if value == chosen else "secondary",
+                type="primary" if value and value == verdict else "secondary",
                 width="stretch",
-                on_click=_answer,
-                args=(*asked, question, value),
+                on_click=act,
+                args=(*asked, value),
             )
 
     st.markdown("**Is this part OK or NG?**")
-    row(_VERDICTS, verdict, "verdict")
+    row("verdict", _VERDICTS, _keep)
     st.markdown("**Does the picture look real, or made by a computer?**")
-    row(_LOOKS, look, "look")
-    st.button(
-        "Skip this question",
-        key=f"skip-{desk.version}",
-        shortcut="Space",
-        disabled=not verdict,
-        width="stretch",
-        on_click=_store,
-        args=(*asked, verdict, ""),
+    row("look", _LOOKS, _store)
+    row("skip", _SKIP, _store)
+    st.caption(
+        "A picture is saved once both questions are answered, or the second one is skipped. The first one comes first."
     )
-    st.caption("A picture is saved once both questions are answered, or the second one is skipped.")
 
 
-def _pending(desk: Desk) -> tuple[str, str]:
-    """Answers given for this picture and not saved yet; those for another one are forgotten."""
-    kept = state.get(_PENDING)
-    if kept is None or desk.item is None or kept[:2] != (desk.item.key, desk.sequence):
-        return "", ""
-    return kept[2:]
+def _verdict(round_: Round, reviewer: str, desk: Desk) -> str:
+    """The verdict given for this picture and not saved yet; one for another picture is forgotten."""
+    given_for, verdict = state.get(_PENDING, (None, ""))
+    return verdict if given_for == (round_.number, reviewer, desk.version) else ""
 
 
-def _answer(ws: Workspace, round_: Round, reviewer: str, desk: Desk, question: str, value: str) -> None:
-    if not _stands(ws, round_, reviewer, desk):
-        return
-    verdict, look = _pending(desk)
-    verdict, look = (value, look) if question == "verdict" else (verdict, value)
-    if verdict and look:
-        _store(ws, round_, reviewer, desk, verdict, look)
-    else:
-        state.put(_PENDING, (desk.item.key, desk.sequence, verdict, look))
-
-
-def _store(ws: Workspace, round_: Round, reviewer: str, desk: Desk, verdict: str, look: str) -> None:
+def _keep(ws: Workspace, round_: Round, reviewer: str, desk: Desk, verdict: str) -> None:
     if _stands(ws, round_, reviewer, desk):
+        state.put(_PENDING, ((round_.number, reviewer, desk.version), verdict))
+
+
+def _store(ws: Workspace, round_: Round, reviewer: str, desk: Desk, look: str) -> None:
+    """Without a verdict nothing is stored: a look alone was typed too fast, for the picture before."""
+    verdict = _verdict(round_, reviewer, desk)
+    if verdict and _stands(ws, round_, reviewer, desk):
         _try(
             lambda: review_store.save(
                 ws,
