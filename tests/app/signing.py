@@ -2,15 +2,34 @@
 
 from pages.services import records, seal
 from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
-from pages.services.decision import current_decision
+from pages.services.decision import Decision, current_decision, fix_threshold
 from pages.services.records import MEANINGS, Identity, Signed, entries_of, newest
 from pages.services.release import Release, release_of
 from pages.services.steps import load_config
+from pages.services.thresholds import evidence_of, threshold_table
 from pages.services.trust import judge
 from pages.services.verification import free_ng
 from pages.services.workspace import Workspace
 
 NAMES = ("Erika Muster", "山田 太郎", "王 伟")
+
+
+def fix_recommended(ws: Workspace, *, now: str) -> Decision:
+    """Fix the recommended threshold."""
+    detector, synthesis, config = load_result(ws, DETECTOR), load_result(ws, SYNTHESIS), load_config(ws)
+    choice = threshold_table(evidence_of(detector, synthesis, free_ng(ws)), config).recommendation.choice
+    decision, _ = fix_threshold(
+        ws,
+        value=choice.value,
+        rule=choice.rule,
+        origin="recommended",
+        real_in_view=False,
+        detector=detector,
+        synthesis=synthesis,
+        config=config,
+        now=now,
+    )
+    return decision
 
 
 def release_now(ws: Workspace) -> Release:

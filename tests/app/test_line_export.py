@@ -18,8 +18,7 @@ from ias_core.patchcore import line_forms
 from ias_core.patchcore.line_forms import FORMS, OWN
 from ias_core.patchcore.line_threshold import AGREEMENT, anomalib_decision
 from pages.services import handover, jobs, line_check, line_export
-from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
-from pages.services.decision import fix_threshold
+from pages.services.artifacts import DETECTOR, load_result
 from pages.services.ledger import Ledger
 from pages.services.line_check import compare
 from pages.services.line_manifest import differences, read_manifest
@@ -27,32 +26,18 @@ from pages.services.line_probes import Probes, choose
 from pages.services.line_score import Scored, score_folder, write_csv
 from pages.services.progress import silent
 from pages.services.record_file import RecordFile
-from pages.services.thresholds import evidence_of, threshold_table
-from pages.services.verification import free_ng
 from pages.services.workspace import Workspace
 from tests.app import small_run
 from tests.app.browse import button_of, open_page, text_of
 from tests.app.conftest import NOW
-from tests.app.signing import sign_all
+from tests.app.signing import fix_recommended, sign_all
 
 
 @pytest.fixture(scope="module")
 def signed(built, tmp_path_factory) -> Path:
     """The small product after sign-off, its record written where the workspace keeps releases; only copied."""
     ws = small_run.copy_of(built, tmp_path_factory.mktemp("signed") / "workspace")
-    detector, synthesis = load_result(ws, DETECTOR), load_result(ws, SYNTHESIS)
-    choice = threshold_table(evidence_of(detector, synthesis, free_ng(ws)), small_run.CONFIG).recommendation.choice
-    fix_threshold(
-        ws,
-        value=choice.value,
-        rule=choice.rule,
-        origin="recommended",
-        real_in_view=False,
-        detector=detector,
-        synthesis=synthesis,
-        config=small_run.CONFIG,
-        now=NOW,
-    )
+    fix_recommended(ws, now=NOW)
     sign_all(ws, now=NOW)
     handover.write(ws, line_export.signed_record(ws).folder, now=NOW)
     return ws.root

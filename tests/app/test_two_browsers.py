@@ -2,14 +2,13 @@
 
 import pytest
 
-from pages.services.artifacts import DETECTOR, SYNTHESIS, load_result
-from pages.services.decision import fix_threshold
+from pages.services.artifacts import DETECTOR, load_result
 from pages.services.records import entries_of, newest
-from pages.services.thresholds import evidence_of, threshold_table
-from pages.services.verification import free_ng, verify
+from pages.services.verification import verify
 from tests.app import small_run
 from tests.app.conftest import NOW
 from tests.app.server import browsing, served
+from tests.app.signing import fix_recommended
 
 pytestmark = pytest.mark.browser
 
@@ -18,20 +17,7 @@ def test_two_browsers_on_one_workspace(built, tmp_path):
     from playwright.sync_api import expect
 
     ws = small_run.copy_of(built, tmp_path / "workspace")
-    detector, synthesis = load_result(ws, DETECTOR), load_result(ws, SYNTHESIS)
-    table = threshold_table(evidence_of(detector, synthesis, free_ng(ws)), small_run.CONFIG)
-    decision, _ = fix_threshold(
-        ws,
-        value=table.recommendation.choice.value,
-        rule=table.recommendation.choice.rule,
-        origin="recommended",
-        real_in_view=False,
-        detector=detector,
-        synthesis=synthesis,
-        config=small_run.CONFIG,
-        now=NOW,
-    )
-    verify(ws, detector, decision)
+    verify(ws, load_result(ws, DETECTOR), fix_recommended(ws, now=NOW))
     with served(ws.root) as address, browsing(f"{address}/sign_off") as first:
         second = first.context.browser.new_context().new_page()
         second.goto(f"{address}/sign_off")
