@@ -10,11 +10,19 @@ import streamlit as st
 from calibration.agreement import GroupAgreement
 from pages.services.artifacts import DetectorResult, SynthesisResult
 from pages.services.ledger import ImageRecord
-from pages.services.review_agreement import Borderline, Row, said
+from pages.services.review_agreement import FLAGS, Borderline, Row, said
 from pages.services.review_results import View
 from pages.ui import cached, theme, widgets, words
 
 COLUMNS = 6
+_SHORT = {
+    "one class": "cannot tell: all the same",
+    "one rater": "cannot tell: one always the same",
+    "too few": "cannot tell: too few",
+    "no spread": "they never differ",
+    "rare class": "one class is rare",
+    "": "",
+}
 _PER_PAGE = 12
 _KINDS = {"ok": "good parts", "synthetic": "synthetic NG", "real": "real NG"}
 _ONE = {"ok": "good part", "synthetic": "synthetic NG", "real": "real NG"}
@@ -52,9 +60,10 @@ def agreement(rows: tuple[Row, ...]) -> None:
             "same": st.column_config.TextColumn(help="pictures of which they say the same, OK or NG"),
             "kappa (95 %)": st.column_config.TextColumn(help="agreement beyond chance: 0 is chance, 1 always the same"),
             "left out": st.column_config.NumberColumn(help="one of them could not tell, or has not judged it"),
-            "read this": st.column_config.TextColumn(width="large"),
         },
     )
+    for flag in dict.fromkeys(row.found.flag for row in rows if row.found and row.found.flag):
+        st.caption(f"**{words.capital(_SHORT[flag])}**. {words.capital(FLAGS[flag].removeprefix('cannot tell: '))}.")
     kept = max(row.kept for row in rows)
     if kept:
         st.caption(
@@ -62,7 +71,7 @@ def agreement(rows: tuple[Row, ...]) -> None:
             "have none yet. They are compared once they have been on screen on the Verification page."
         )
     with st.expander("How was this computed"):
-        st.dataframe(pd.DataFrame([_details(row) for row in rows if row.found]), hide_index=True)
+        st.dataframe(pd.DataFrame([_details(row) for row in rows if row.found]).fillna(""), hide_index=True)
         st.markdown(
             "Same: pictures that both call OK, or both call NG; 95 %: exact one-sided Clopper-Pearson limit. “Cannot "
             "tell” is left out and counted. Kappa is agreement beyond what the shares of NG alone would give: 0 is "
@@ -87,7 +96,7 @@ def _row(row: Row) -> dict[str, Any]:
         "same": same,
         "kappa (95 %)": kappa,
         "left out": row.left_out,
-        "read this": words.capital(row.flag),
+        "read this": _SHORT[found.flag] if found else "no picture in common",
     }
 
 

@@ -108,7 +108,7 @@ def _keys(ws: Workspace, round_: Round, reviewer: str, desk: Desk) -> None:
     row("look", _LOOKS, _store)
     row("skip", _SKIP, _store)
     st.caption(
-        "A picture is saved once both questions are answered, or the second one is skipped. The first one comes first."
+        "A picture is saved once both questions are answered, or the second one is skipped. Answer the first one first."
     )
 
 
