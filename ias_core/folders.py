@@ -284,7 +284,7 @@ def _first_folder(name: str) -> str:
 
 def is_picture_name(name: str) -> bool:
     """Whether a file of this name is taken for a picture when a folder is scanned."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _is_listed(name: str) -> bool:

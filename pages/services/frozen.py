@@ -91,23 +91,23 @@ def differences_in(folder: Path, frozen: dict[str, Any]) -> list[str]:
     return found
 
 
-def file_sha256(path: Path) -> str | None:
+def file_sha256(path: str | os.PathLike[str]) -> str | None:
     """sha256 of a file's content, None where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
 
 
-def _path(image: dict[str, Any], frozen: dict[str, Any]) -> Path:
-    return Path(frozen["folders"][image["folder"]]["path"]) / image["file"]
+def _path(image: dict[str, Any], frozen: dict[str, Any]) -> str:
+    return os.path.join(frozen["folders"][image["folder"]]["path"], image["file"])
 
 
-def stat_of(path: Path) -> list[int] | None:
+def stat_of(path: str | os.PathLike[str]) -> list[int] | None:
     """Size and time of change of a file, None where it is gone."""
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]
@@ -123,6 +123,6 @@ def _pictures(folder: Path) -> list[str]:
     """Pictures in a folder and below, as paths from there; none where it is not there."""
     found = []
     for where, _, names in os.walk(folder):
-        below = Path(where).relative_to(folder)
-        found += [(below / name).as_posix() for name in names if is_picture_name(name)]
+        below = "" if where == str(folder) else f"{Path(where).relative_to(folder).as_posix()}/"
+        found += [below + name for name in names if is_picture_name(name)]
     return sorted(name.encode("utf-8", "backslashreplace").decode() for name in found)

@@ -8,7 +8,7 @@ from pages.services.artifacts import DETECTOR, SYNTHESIS, current_digest
 from pages.services.decision import current_decision
 from pages.services.detection import detector_digest
 from pages.services.intake import current
-from pages.services.records import entries_of, newest, newest_approved
+from pages.services.records import Signed, entries_of, newest, newest_approved
 from pages.services.review_state import state_of
 from pages.services.seal import broken
 from pages.services.synthesis import synthesis_digest
@@ -58,18 +58,19 @@ def save_config(ws: Workspace, config: settings.RunConfig) -> None:
 
 def steps(ws: Workspace) -> dict[str, Step]:
     """State of every step. Nothing is recomputed here: a changed input marks what depends on it."""
-    return _before_the_line(ws) | {"line": _line(ws)}
-
-
-def _line(ws: Workspace) -> Step:
-    """What was once approved can be watched whatever becomes of the steps before it; only the export asks for them."""
-    approved = newest_approved(entries_of(ws))
+    entries = entries_of(ws)
+    signed, approved = newest(entries), newest_approved(entries)
+    void = bool(signed and broken(ws, signed, load_config(ws)))
+    states = _before_the_line(ws, signed, void)
     if approved is None:
-        return Step("line", "empty", "no threshold is approved yet", "sign_off")
-    return Step("line", "out of date" if broken(ws, approved, load_config(ws)) else "ready")
+        return states | {"line": Step("line", "empty", "no threshold is approved yet", "sign_off")}
+    if approved != signed:
+        void = bool(broken(ws, approved, load_config(ws)))
+    # What was once approved can be watched whatever becomes of the steps before it; only the export asks for them.
+    return states | {"line": Step("line", "out of date" if void else "ready")}
 
 
-def _before_the_line(ws: Workspace) -> dict[str, Step]:
+def _before_the_line(ws: Workspace, signed: Signed | None, void: bool) -> dict[str, Step]:
     running = {job.kind for job in jobs.active(ws)}
     if "intake" in running:
         return {
@@ -113,7 +114,7 @@ def _before_the_line(ws: Workspace) -> dict[str, Step]:
         for key in ("verification", "sign_off"):
             states[key] = Step(key, "empty", "no threshold is fixed for this detector yet", "thresholds")
         return states
-    verified, signed = last_verification(ws), newest(entries_of(ws))
+    verified = last_verification(ws)
     free = free_ng(ws)
     if "score" in running:
         states["verification"] = Step("verification", "running")
@@ -124,7 +125,7 @@ def _before_the_line(ws: Workspace) -> dict[str, Step]:
     else:
         states["verification"] = Step("verification", "ready", "no real NG is free for verification", "data")
     signed_state: State = "ready"
-    if signed and broken(ws, signed, config):
+    if void:
         signed_state = "out of date"
     elif signed and signed.approved:
         signed_state = "done"
