@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from ias_core.patchcore.line_forms import FORMS, OWN
@@ -89,7 +90,7 @@ def _verdicts(given: list[dict[str, Any]]) -> str:
     text = f"{worst['same_verdict']} of {worst['probes']} known pictures have the signed verdict"
     if worst["too_close_to_tell"]:
         text += f", {worst['too_close_to_tell']} too close to the threshold for two computers to agree"
-    return f"{text}; scores differ by at most {100 * max(differences):.1g} %." if differences else f"{text}."
+    return f"{text}; scores differ by at most {_tiny(max(differences))}." if differences else f"{text}."
 
 
 def _table(ws: Workspace, record: RecordFile, told: dict[str, Any]) -> list[dict[str, Any]]:
@@ -115,7 +116,18 @@ def _difference(form: dict[str, Any]) -> str:
     largest, n = form["largest_relative_difference"], form["scores_compared"]
     if largest is None:
         return "not compared"
-    return f"{100 * largest:.1g} % ({n} scores)" if largest else f"0 ({n} scores)"
+    return f"{_tiny(largest)} ({n} scores)"
+
+
+def _tiny(share: float) -> str:
+    """A share of the score, without an exponent.
+
+    Examples
+    --------
+    >>> _tiny(0.0), _tiny(9.7e-7)
+    ('0', '0.0001 %')
+    """
+    return np.format_float_positional(100 * share, precision=1, fractional=False, trim="-") + (" %" if share else "")
 
 
 def _moved(record: RecordFile, told: dict[str, Any], given: list[dict[str, Any]]) -> str:

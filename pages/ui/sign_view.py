@@ -37,6 +37,8 @@ def decision_line(content: dict[str, Any]) -> None:
         "at or above it."
     )
     evidence(content)
+    if content["evidence_class"]["refuted"]:
+        st.error("Real NG refute the target: signing does not change that, and the record says so on its first line.")
     if not checked:
         st.warning(
             "Provisional: this threshold was not checked on real NG of its own. It may be used to collect parts, "
