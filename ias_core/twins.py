@@ -2,12 +2,14 @@
 
 Equal parts share their layout (leads, bus bars, outline), so an ordinary perceptual hash calls every two
 solar cells twins.  What two photographs never share is their grain: surface texture and sensor noise at the
-finest scale that re-encoding leaves.  So a print keeps two things, and both must agree:
+finest scale that re-encoding leaves.  So a print keeps three things:
 
-- a small grey picture, which proposes pairs, quarter turns and croppings (cheap);
-- the sign of the fine detail on a 192 x 192 grid, which decides.  A sign does not change with brightness
+- a small grey picture, which proposes pairs that show the same whole (cheap);
+- the sign of the fine detail on a 192 x 192 grid, which decides on those.  A sign does not change with brightness
   or contrast, and where a copy lost its detail (burnt out, smoothed by JPEG) it is not counted: only points
-  with detail in both pictures are.
+  with detail in both pictures are;
+- a view of up to 256 px, by which a picture is found in a piece of it (`ias_core.registration`) and decided on
+  (`ias_core.grain`).
 """
 
 from __future__ import annotations
@@ -16,14 +18,19 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from ias_core.errors import ShapeError
+from ias_core.grain import same_photograph
+from ias_core.registration import Faces, keys_of, propose, strongest
 
 GREY_PX = 64
 DETAIL_PX = 192
+VIEW_PX = 256  # longer side at most
+_VIEW_QUALITY = 95  # of its JPEG
 # Detail lies between these two Gaussian widths (px of the 192 grid), and is this strong (8-bit levels).
 _DETAIL_SIGMAS = (0.7, 2.0)
 _DETAIL_FLOOR = 0.25
@@ -31,7 +38,7 @@ _DETAIL_FLOOR = 0.25
 # Calibrated on transistor and hazelnut (2 x 60 pictures, 3,540 pairs): different photographs agree by 0.675
 # at most, copies at JPEG quality 75 by 0.93 at least; this is the middle.  From -1 to 1, where 0 is chance.
 AGREEMENT_LEAST = 0.80
-# A quarter of the points is tried first, and any pair above this is looked at in full.
+# A ninth of the points is tried first, and any pair above this is looked at in full.
 _AGREEMENT_TO_LOOK = 0.70
 # Points with detail in both, as a share of the richer picture's and of all.  At JPEG quality 75, 0.72 is left.
 _OVERLAP_LEAST = 0.60
@@ -39,15 +46,10 @@ _DETAIL_LEAST = 0.05
 # Proposing: of uncropped copies there, the lowest correlation of the coarse pictures is 0.97.
 _COARSE_LEAST = 0.90
 _COARSE_PX = 32
-# Proposing croppings of up to 5 % a side, (left, right) and (top, bottom) from this list; of such copies
-# there, the lowest correlation with the nearest one is 0.80.
-_CROPS = ((0.0, 0.0), (0.04, 0.0), (0.0, 0.04), (0.04, 0.04))
-_CROPPED_LEAST = 0.75
-_STANDS_STILL_PX = 0.5
-_CORNERS = np.array([[0, DETAIL_PX, 0, DETAIL_PX], [0, 0, DETAIL_PX, DETAIL_PX], [1, 1, 1, 1]], np.float32)
 _BLOCK = 512  # rows compared at once: bounds the memory to some 200 MB
+_KEYS_KEPT = 2048  # pictures whose key points stay in memory, some 60 kB each
 
-Window = tuple[float, float, float, float]  # left, top, width, height, as shares of the picture
+_PACKED = GREY_PX**2 + DETAIL_PX**2 // 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +58,13 @@ class Print:
 
     grey   : (64, 64) uint8     the picture, small
     detail : (192, 192) int8    sign of its fine detail: -1, 0 (none), 1
+    view   : bytes              JPEG of the grey picture, at most 256 px; b"" in prints from before there were views,
+                                which are compared as wholes only
     """
 
     grey: np.ndarray
     detail: np.ndarray
+    view: bytes = b""
 
     def __post_init__(self) -> None:
         if self.grey.shape != (GREY_PX, GREY_PX) or self.detail.shape != (DETAIL_PX, DETAIL_PX):
@@ -69,17 +74,18 @@ class Print:
             )
 
     def to_bytes(self) -> bytes:
-        """13,312 bytes: the grey picture, then four signs to a byte."""
+        """The grey picture, four signs to a byte (13,312 bytes), and the view."""
         fours = (self.detail + 1).astype(np.uint8).reshape(-1, 4)
-        return self.grey.tobytes() + (fours << np.arange(0, 8, 2, dtype=np.uint8)).sum(1, np.uint8).tobytes()
+        packed = (fours << np.arange(0, 8, 2, dtype=np.uint8)).sum(1, np.uint8)
+        return self.grey.tobytes() + packed.tobytes() + self.view
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Print:
         """Inverse of `to_bytes`."""
         grey = np.frombuffer(data[: GREY_PX**2], np.uint8).reshape(GREY_PX, GREY_PX)
-        packed = np.frombuffer(data[GREY_PX**2 :], np.uint8)[:, None]
+        packed = np.frombuffer(data[GREY_PX**2 : _PACKED], np.uint8)[:, None]
         signs = ((packed >> np.arange(0, 8, 2, dtype=np.uint8)) & 3).astype(np.int8) - 1
-        return cls(grey, signs.reshape(DETAIL_PX, DETAIL_PX))
+        return cls(grey, signs.reshape(DETAIL_PX, DETAIL_PX), data[_PACKED:])
 
 
 def print_of(pixels: np.ndarray) -> Print:
@@ -101,7 +107,18 @@ def print_of(pixels: np.ndarray) -> Print:
     band = fine - broad
     detail = np.sign(band) * (np.abs(band) >= _DETAIL_FLOOR)
     grey = cv2.resize(luma, (GREY_PX, GREY_PX), interpolation=cv2.INTER_AREA)
-    return Print(np.clip(np.rint(grey), 0, 255).astype(np.uint8), detail.astype(np.int8))
+    return Print(np.clip(np.rint(grey), 0, 255).astype(np.uint8), detail.astype(np.int8), _view_of(pixels, levels))
+
+
+def _view_of(pixels: np.ndarray, levels: np.float32) -> bytes:
+    height, width = pixels.shape[:2]
+    factor = min(1.0, VIEW_PX / max(height, width))
+    if factor < 1:
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) * levels
+    options = [cv2.IMWRITE_JPEG_QUALITY, _VIEW_QUALITY]
+    return cv2.imencode(".jpg", np.rint(grey).astype(np.uint8), options)[1].tobytes()
 
 
 def agreement(a: Print, b: Print) -> float:
@@ -128,13 +145,16 @@ def _share_detail(a: np.ndarray, b: np.ndarray) -> bool:
     return _agreement(a, b) >= AGREEMENT_LEAST
 
 
-def find_twins(a: Sequence[Print], b: Sequence[Print] | None = None) -> list[tuple[int, int]]:
-    """Pairs from one photograph: re-encoded, resized, brighter or darker, turned by quarters, cropped by 5 %.
+def find_twins(a: Sequence[Print], b: Sequence[Print] | None = None, *, thorough: bool = True) -> list[tuple[int, int]]:
+    """Pairs from one photograph: re-encoded, resized, brighter or darker, turned by quarters, mirrored, cropped.
 
     Parameters
     ----------
     a, b : sequences of Print
         Without ``b``, pairs within ``a``.
+    thorough : bool
+        Look for croppings by up to a quarter of each side, mirrored as well; else only for slight ones that are not
+        mirrored, in a fraction of the time.
 
     Returns
     -------
@@ -143,24 +163,34 @@ def find_twins(a: Sequence[Print], b: Sequence[Print] | None = None) -> list[tup
 
     Notes
     -----
-    Of croppings only the one picture most like the cropping is tried.  Mirrored copies are not looked for.
+    Of croppings only the four likeliest partners of each picture in ``a`` are tried.
     """
     within = b is None
     others = a if b is None else b
     if not a or not others:
         return []
-    found = set(_whole_twins(a, others, within)) | set(_cropped_twins(a, others, within))
-    if not within:
-        found |= {(i, j) for j, i in _cropped_twins(others, a, within)}
-    if within:
-        found = {(min(pair), max(pair)) for pair in found}
-    return sorted(found)
+    found = set(_whole_twins(a, others, within))
+    return sorted(found | set(_pieces(a, others, within, thorough, found)))
+
+
+def whole_twins(a: Sequence[Print], b: Sequence[Print]) -> list[tuple[int, int]]:
+    """Of the pairs that `find_twins` finds, those that were not cropped: a cheap search."""
+    return sorted(set(_whole_twins(a, b, within=False))) if a and b else []
+
+
+# Quarter turns of a picture, and of its mirror image.
+_WAYS = tuple((turn, mirrored) for turn in range(4) for mirrored in (False, True))
+
+
+def _laid(array: np.ndarray, way: tuple[int, bool]) -> np.ndarray:
+    turn, mirrored = way
+    return np.rot90(array[:, ::-1] if mirrored else array, turn)
 
 
 def _whole_twins(a: Sequence[Print], b: Sequence[Print], within: bool) -> Iterator[tuple[int, int]]:
     coarse_a = _coarse([p.grey for p in a])
-    for turn in range(4):
-        coarse_b = _coarse([np.rot90(p.grey, turn) for p in b])
+    for way in _WAYS:
+        coarse_b = _coarse([_laid(p.grey, way) for p in b])
         for start in range(0, len(a), _BLOCK):
             proposed = coarse_a[start : start + _BLOCK] @ coarse_b.T >= _COARSE_LEAST
             if within:
@@ -169,105 +199,56 @@ def _whole_twins(a: Sequence[Print], b: Sequence[Print], within: bool) -> Iterat
             for first in range(0, len(columns), _BLOCK):
                 block = columns[first : first + _BLOCK]
                 closer = proposed[np.ix_(rows, block)] & _may_agree(
-                    [a[start + i].detail for i in rows], [np.rot90(b[j].detail, turn) for j in block]
+                    [a[start + i].detail for i in rows], [_laid(b[j].detail, way) for j in block]
                 )
                 for row, column in np.argwhere(closer):
                     i, j = start + int(rows[row]), int(block[column])
-                    if _share_detail(a[i].detail, np.rot90(b[j].detail, turn)):
+                    if _share_detail(a[i].detail, _laid(b[j].detail, way)):
                         yield i, j
 
 
 def _may_agree(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> np.ndarray:
-    """(n, m) bool: pairs that agree on a quarter of the points.  Sums of signs are exact in float32."""
-    a, b = (np.stack([signs[::2, ::2].ravel() for signs in side]).astype(np.float32) for side in (a, b))
+    """(n, m) bool: pairs that agree on a ninth of the points.  Sums of signs are exact in float32."""
+    # From the middle of each three, so that turning and mirroring keep the points on each other.
+    a, b = (np.stack([signs[1::3, 1::3].ravel() for signs in side]).astype(np.float32) for side in (a, b))
     return a @ b.T >= _AGREEMENT_TO_LOOK * (np.abs(a) @ np.abs(b).T)
 
 
-def _cropped_twins(a: Sequence[Print], b: Sequence[Print], within: bool) -> Iterator[tuple[int, int]]:
-    """Pairs in which the one in ``b`` is a cropping of the one in ``a``."""
-    windows = [(left, top, 1 - left - right, 1 - top - bottom) for left, right in _CROPS for top, bottom in _CROPS]
-    turned = [_coarse([np.rot90(p.grey, turn) for p in b]) for turn in range(4)]
-    best = _Best(len(b))
-    for number, window in enumerate(windows):
-        cropped = _coarse([_crop(p.grey, window) for p in a])
-        for turn, coarse in enumerate(turned):
-            likeness = cropped @ coarse.T  # (a, b)
-            if within:
-                np.fill_diagonal(likeness, -1)
-            best.look(likeness.T, turn, number)
-    proposals = [(i, j, turn, number) for j, (i, turn, number) in best.found()]
-
-    def decide(proposal: tuple[int, int, int, int]) -> bool:
-        i, j, turn, number = proposal
-        return _agrees_when_aligned(a[i], b[j], turn, windows[number])
-
+def _pieces(
+    a: Sequence[Print], b: Sequence[Print], within: bool, thorough: bool, known: set[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
+    """Pairs in which one is a piece of the other."""
+    places_a, places_b = ([i for i, p in enumerate(side) if p.view] for side in (a, b))
+    if not places_a or not places_b:
+        return
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works outside the interpreter's lock
-        for (i, j, _, _), twin in zip(proposals, pool.map(decide, proposals), strict=True):
+        ours, theirs = (
+            list(pool.map(_faces, [side[i].view for i in places])) for side, places in ((a, places_a), (b, places_b))
+        )
+        if not thorough:
+            ours, theirs = ([strongest(one) for one in side] for side in (ours, theirs))
+        pairs = {}
+        for proposal in propose(ours, None if within else theirs, mirrored=thorough):
+            pair = places_a[proposal.i], places_b[proposal.j]
+            if pair not in known:
+                pairs.setdefault(pair, []).append(proposal)
+
+        def decide(pair: tuple[int, int]) -> bool:
+            views = [_shown(side[place].view) for side, place in zip((a, b), pair, strict=True)]
+            return any(same_photograph(*views, proposal) for proposal in pairs[pair])
+
+        for pair, twin in zip(pairs, pool.map(decide, pairs), strict=True):
             if twin:
-                yield i, j
+                yield pair
 
 
-class _Best:
-    """The most similar partner of each of n pictures so far."""
-
-    def __init__(self, n: int) -> None:
-        self.likeness = np.full(n, _CROPPED_LEAST, np.float32)
-        self.partner = np.full((n, 3), -1)  # place, quarter turns, window
-
-    def look(self, likeness: np.ndarray, turn: int, window: int) -> None:
-        place = likeness.argmax(1)
-        value = likeness[np.arange(len(place)), place]
-        rows = np.flatnonzero(value > self.likeness)
-        self.likeness[rows] = value[rows]
-        self.partner[rows, 0] = place[rows]
-        self.partner[rows, 1:] = turn, window
-
-    def found(self) -> Iterator[tuple[int, tuple[int, int, int]]]:
-        for row in np.flatnonzero(self.partner[:, 0] >= 0):
-            place, turn, window = map(int, self.partner[row])
-            yield int(row), (place, turn, window)
+@lru_cache(maxsize=_KEYS_KEPT)
+def _faces(view: bytes) -> Faces:
+    return keys_of(_shown(view))
 
 
-def _agrees_when_aligned(a: Print, b: Print, turn: int, window: Window) -> bool:
-    """Move ``b`` (after quarter turns) onto its window in ``a`` by ECC, then compare the detail.
-
-    Source: Evangelidis and Psarakis, IEEE TPAMI 30 (2008), 1858-1865.
-    """
-    b = Print(np.rot90(b.grey, turn), np.rot90(b.detail, turn))
-    warp = _warp(window, GREY_PX)
-    steps = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 25, 1e-3)
-    try:
-        shapes = [_without_shading(p.grey) for p in (b, a)]
-        _, warp = cv2.findTransformECC(*shapes, warp, cv2.MOTION_AFFINE, steps, None, 1)
-        warp = _rescaled(warp, DETAIL_PX / GREY_PX)
-        if np.abs(warp @ _CORNERS - _CORNERS[:2]).max() < _STANDS_STILL_PX:
-            return False  # they lie on each other already, and _whole_twins has compared them so
-        grains = [cv2.GaussianBlur(p.detail.astype(np.float32), (0, 0), 2.0) for p in (b, a)]
-        _, warp = cv2.findTransformECC(*grains, warp, cv2.MOTION_AFFINE, steps, None, 1)
-    except cv2.error:  # how OpenCV says that it does not converge: the two do not belong together
-        return False
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(a.detail.astype(np.float32), warp, (DETAIL_PX, DETAIL_PX), flags=flags)
-    signs = (np.sign(moved) * (np.abs(moved) >= 0.5)).astype(np.int8)
-    return _share_detail(signs, b.detail)
-
-
-def _without_shading(grey: np.ndarray) -> np.ndarray:
-    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 0.8)
-    return smooth - cv2.GaussianBlur(smooth, (0, 0), 5.0)
-
-
-def _warp(window: Window, size: int) -> np.ndarray:
-    """(2, 3) from a px of the window, shown at ``size`` px, to a px of the whole; centres at integers."""
-    left, top, width, height = window
-    return np.array([[width, 0, left * size + (width - 1) / 2], [0, height, top * size + (height - 1) / 2]], np.float32)
-
-
-def _rescaled(warp: np.ndarray, factor: float) -> np.ndarray:
-    """The same (2, 3) map on pictures ``factor`` times as large."""
-    linear = warp[:, :2]
-    corner = warp[:, 2] + 0.5 - linear @ np.array([0.5, 0.5])  # with pixel edges at whole numbers
-    return np.column_stack([linear, corner * factor - 0.5 + linear @ np.array([0.5, 0.5])]).astype(np.float32)
+def _shown(view: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(view, np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def _coarse(greys: list[np.ndarray]) -> np.ndarray:
@@ -281,12 +262,3 @@ def _coarse(greys: list[np.ndarray]) -> np.ndarray:
         small -= small.mean()
         rows.append(small.ravel() / (np.linalg.norm(small) + 1e-6))
     return np.stack(rows)
-
-
-def _crop(grey: np.ndarray, window: Window) -> np.ndarray:
-    """The window of a small picture, shown at the picture's own size."""
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warp = _warp(window, GREY_PX)
-    return cv2.warpAffine(
-        grey.astype(np.float32), warp, (GREY_PX, GREY_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE
-    )

@@ -23,6 +23,7 @@ from pages.services.foreign_parents import ParentFinder
 from pages.services.foreign_set import ForeignPicture, ForeignSet, ManifestFacts, keep
 from pages.services.intake import Rejected, refuse_around
 from pages.services.ledger import ImageRecord, Ledger
+from pages.services.made_pictures import MadePicture, register
 from pages.services.progress import Progress, silent
 from pages.services.workspace import Workspace
 
@@ -78,7 +79,27 @@ def take(
             raise IntakeRefused("None of these files can be used as synthetic NG with a mask.", refused)
         control = tuple(one.entry for one in checked if not one.entry.mask_file)
         grey_line = is_grey(_read(good[0])[None])
+        _register(ws, checked, entries, control)
         return keep(ws, work, name or source.stem, entries, control, refused, facts, grey_line=grey_line)
+
+
+def _register(
+    ws: Workspace, checked: Sequence[Checked], entries: Sequence[ForeignPicture], control: Sequence[ForeignPicture]
+) -> None:
+    """None of them may verify, also when the set is removed."""
+    print_of = {one.entry.sha256: one.print for one in checked}
+    register(
+        ws,
+        [
+            MadePicture(
+                one.sha256,
+                print_of[one.sha256],
+                one.method or "imported",
+                tuple(sha for sha in (one.parent, *one.sources) if sha),
+            )
+            for one in (*entries, *control)
+        ],
+    )
 
 
 def take_upload(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from ias_core import folders, imaging, twins
 from ias_core.errors import ImageRefused, IntakeRefused, RoleConflict
 from ias_core.folders import NG, OK, FoundFile
 from pages.services import sessions
-from pages.services.ledger import ImageRecord, Ledger, spoiling_pictures
+from pages.services.ledger import ImageRecord, Ledger
+from pages.services.spoiling import spoiling_pictures
 from pages.services.workspace import Workspace
 
 LEAST_OK = 5
@@ -35,6 +37,7 @@ LEAST_BANK = 4
 
 Progress = Callable[[int, int, str], None]
 _CHOICE = "intake"
+BY = "intake"  # who adds pictures where nobody is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,13 @@ def import_folders(
     *,
     sessions_table: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    by: str = BY,
 ) -> Intake:
     """Take an OK folder and, if there is one, an NG folder whose subfolders are kinds.
 
     The pictures stay where they are.  The previous dataset is replaced; its history in the ledger stays.
-    ``sessions_table`` says which session each picture belongs to, instead of any table among the pictures.
+    ``sessions_table`` says which session each picture belongs to, instead of any table among the pictures, and
+    ``by`` who adds them.
 
     Raises
     ------
@@ -99,12 +104,14 @@ def import_folders(
     found = folders.scan_folder(ok_dir, label=OK)
     if ng_dir is not None:
         found += folders.scan_folder(ng_dir, label=NG)
-    return _take(ws, found, sessions_table=sessions_table, progress=progress)
+    return _take(ws, found, sessions_table=sessions_table, progress=progress, by=by)
 
 
-def import_found(ws: Workspace, found: Sequence[FoundFile], *, progress: Progress | None = None) -> Intake:
+def import_found(
+    ws: Workspace, found: Sequence[FoundFile], *, progress: Progress | None = None, by: str = BY
+) -> Intake:
     """Take files whose labels are known already; as `import_folders` otherwise."""
-    return _take(ws, found, progress=progress)
+    return _take(ws, found, progress=progress, by=by)
 
 
 def import_tree(
@@ -113,10 +120,11 @@ def import_tree(
     *,
     sessions_table: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    by: str = BY,
 ) -> Intake:
     """Take an MVTec-style tree; as `import_folders` otherwise."""
     refuse_around(ws.root, data_dir)
-    return _take(ws, folders.scan_tree(data_dir), sessions_table=sessions_table, progress=progress)
+    return _take(ws, folders.scan_tree(data_dir), sessions_table=sessions_table, progress=progress, by=by)
 
 
 def import_zip(
@@ -125,6 +133,7 @@ def import_zip(
     *,
     sessions_table: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    by: str = BY,
 ) -> Intake:
     """Take a zip: an MVTec-style tree, or ``ok`` and ``ng`` folders, or OK pictures only.
 
@@ -137,7 +146,7 @@ def import_zip(
     """
     with tempfile.TemporaryDirectory(dir=ws.root, prefix="unpack-") as unpacked:
         found = folders.by_zip(folders.extract_zip(path, unpacked))
-        return _take(ws, found, sessions_table=sessions_table, progress=progress, store=True)
+        return _take(ws, found, sessions_table=sessions_table, progress=progress, store=True, by=by)
 
 
 def import_uploads(
@@ -146,6 +155,7 @@ def import_uploads(
     ng: Iterable[tuple[str, bytes]] = (),
     *,
     progress: Progress | None = None,
+    by: str = BY,
 ) -> Intake:
     """Take uploaded files, (name, content) each; folders in the names of OK are sessions, of NG kinds.
 
@@ -154,11 +164,11 @@ def import_uploads(
     with tempfile.TemporaryDirectory(dir=ws.root, prefix="upload-") as arrived:
         found = folders.by_upload(_written(ok, Path(arrived), "ok"))
         found += folders.by_label(_written(ng, Path(arrived), "ng"), NG)
-        return _take(ws, found, progress=progress, store=True)
+        return _take(ws, found, progress=progress, store=True, by=by)
 
 
 def add_verification_ng(
-    ws: Workspace, files: Iterable[tuple[str, bytes]], *, progress: Progress | None = None
+    ws: Workspace, files: Iterable[tuple[str, bytes]], *, progress: Progress | None = None, by: str = BY
 ) -> Intake:
     """Add real NG pictures, (name, content) each, to the dataset, as verification.
 
@@ -171,9 +181,10 @@ def add_verification_ng(
     Raises
     ------
     IntakeRefused
-        If there is no dataset yet, none of the files can be used, or one is a near twin of an OK picture.
+        If there is no dataset yet, none of the files can be used, or one is a copy of an OK picture.
     RoleConflict
-        If one of them, or a near twin of it, ever seeded a generator or set a threshold.  Nothing is added.
+        If one of them, or a copy of it, ever seeded a generator or set a threshold, or was made here.  Nothing is
+        added.
     """
     stored = ws.get_choice(_CHOICE)
     if stored is None:
@@ -201,19 +212,14 @@ def add_verification_ng(
         spoilt, _ = spoiling_pictures(ws, [item.sha256 for item in fresh], prints)
         for item in fresh:
             if item.sha256 in spoilt:
-                other, role = spoilt[item.sha256]
-                done = "seeded a generator" if role == "generator_seed" else "set a threshold"
-                raise RoleConflict(
-                    f"{item.found.name} cannot be used for verification: {other}, the same picture or a near "
-                    f"twin of it, has {done}; take a picture the detector has never seen."
-                )
+                raise RoleConflict(spoilt[item.sha256].sentence(item.found.name))
         groups = _groups(fresh, twins.find_twins(prints))
         for i, j in pairs:
             groups[i] = present[j].group
         session_of, _ = _sessions(fresh, by_table)
-        records = [_record(ws, item, groups[i], session_of[i], True) for i, item in enumerate(fresh)]
+        records = [_record(ws, item, groups[i], session_of[i], True, by) for i, item in enumerate(fresh)]
         _write(ws, records, fresh, replace=False)
-    ledger.assign([r.sha256 for r in records], "verification_ng", by="intake", why="added for verification")
+    ledger.assign([r.sha256 for r in records], "verification_ng", by=by, why="added for verification")
     twin_notes = [
         f"{fresh[i].found.name} is a near twin of {present[j].name}: together they count as one part." for i, j in pairs
     ]
@@ -337,6 +343,7 @@ def _take(
     sessions_table: str | os.PathLike[str] | None = None,
     progress: Progress | None,
     store: bool = False,
+    by: str,
 ) -> Intake:
     pictures, tables = sessions.without_tables(found)
     by_table = sessions.sessions_by_table(pictures, tables, sessions_table)
@@ -356,20 +363,20 @@ def _take(
     for item in ng:
         if item.sha256 in name_of_ok:
             raise IntakeRefused(_both_sentence(name_of_ok[item.sha256], item.found.name), rejected)
-    pairs = twins.find_twins([item.print for item in accepted])
-    for i, j in pairs:
-        if i < len(ok) <= j:
-            sentence = _both_sentence(accepted[i].found.name, accepted[j].found.name)
-            raise IntakeRefused(sentence, rejected)
+    ok_prints, ng_prints = ([item.print for item in items] for items in (ok, ng))
+    for j, i in twins.find_twins(ng_prints, ok_prints):
+        raise IntakeRefused(_both_sentence(ok[i].found.name, ng[j].found.name), rejected)
+    pairs = twins.find_twins(ok_prints, thorough=False)  # good parts verify nothing
+    pairs += [(len(ok) + i, len(ok) + j) for i, j in twins.find_twins(ng_prints)]
 
     groups = _groups(accepted, pairs)
     ok_sessions, sessions_from = _sessions(ok, by_table)
     session_of = ok_sessions + _sessions(ng, by_table)[0]
-    records = [_record(ws, item, groups[i], session_of[i], store) for i, item in enumerate(accepted)]
+    records = [_record(ws, item, groups[i], session_of[i], store, by) for i, item in enumerate(accepted)]
     content = sorted(f"{r.sha256} {r.label} {r.part} {r.kind}" for r in records)
     dataset_id = hashlib.sha256("\n".join(content).encode()).hexdigest()
-    notices = _notices(accepted, pairs)
     _write(ws, records, accepted, replace=True)
+    notices = _notices(accepted, pairs) + _spoilt_notices(ws, ng)
     ws.set_choice(
         _CHOICE,
         {
@@ -482,6 +489,15 @@ def _notices(accepted: Sequence[_Checked], pairs: Sequence[tuple[int, int]]) -> 
     return notices
 
 
+def _spoilt_notices(ws: Workspace, ng: Sequence[_Checked]) -> list[str]:
+    spoilt, _ = spoiling_pictures(ws, [item.sha256 for item in ng])
+    refused = [(item, spoilt[item.sha256]) for item in ng if item.sha256 in spoilt]
+    if not refused:
+        return []
+    (item, spoiler), n = refused[0], len(refused)
+    return [f"{n} of {len(ng)} NG will not verify. {spoiler.sentence(item.found.name)}"]
+
+
 def _sessions(items: Sequence[_Checked], by_table: Mapping[Path, str]) -> tuple[list[str], str]:
     """Sessions of the pictures of one label, and where they come from."""
     return sessions.choose(
@@ -491,7 +507,7 @@ def _sessions(items: Sequence[_Checked], by_table: Mapping[Path, str]) -> tuple[
     )
 
 
-def _record(ws: Workspace, item: _Checked, group: str, session: str, store: bool) -> ImageRecord:
+def _record(ws: Workspace, item: _Checked, group: str, session: str, store: bool, by: str) -> ImageRecord:
     path, mask = item.found.path, item.found.mask
     if store:
         path = _stored(ws, path, f"{item.sha256}.{item.format.lower()}")
@@ -510,6 +526,8 @@ def _record(ws: Workspace, item: _Checked, group: str, session: str, store: bool
         group=group,
         role=None,
         session=session,
+        added_by=by,
+        added_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -535,8 +553,8 @@ def _write(ws: Workspace, records: Sequence[ImageRecord], items: Sequence[_Check
         if replace:
             db.execute("DELETE FROM images")
         db.executemany(
-            'INSERT INTO images (sha256, name, path, label, kind, part, mask_path, width, height, "group", session) '
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            'INSERT INTO images (sha256, name, path, label, kind, part, mask_path, width, height, "group", session, '
+            "added_by, added_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     r.sha256,
@@ -550,6 +568,8 @@ def _write(ws: Workspace, records: Sequence[ImageRecord], items: Sequence[_Check
                     r.height,
                     r.group,
                     r.session,
+                    r.added_by,
+                    r.added_at,
                 )
                 for r in records
             ],

@@ -12,11 +12,14 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ias_core import twins
 from ias_core.errors import RoleConflict
+from ias_core.folders import NG, OK
+from ias_core.twins import Print
+from pages.services import made_pictures
+from pages.services.prints import load_prints
+from pages.services.spoiling import SPOILS_VERIFICATION, moment, spoiling_pictures
 from pages.services.workspace import Workspace
 
-OK, NG = "ok", "ng"
 ROLES = (
     "memory_bank",
     "calibration_ok",
@@ -32,14 +35,12 @@ _LABEL_OF_ROLE = {
     "threshold_ng": NG,
     "verification_ng": NG,
 }
-_SPOILS_VERIFICATION = ("generator_seed", "threshold_ng")
-_QUERY_SIZE = 500  # SQLite takes at most 999 values in one statement on old builds
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     sha256 TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL, label TEXT NOT NULL, kind TEXT NOT NULL,
     part TEXT, mask_path TEXT, width INTEGER NOT NULL, height INTEGER NOT NULL, "group" TEXT NOT NULL,
-    role TEXT, session TEXT NOT NULL DEFAULT ''
+    role TEXT, session TEXT NOT NULL DEFAULT '', added_by TEXT NOT NULL DEFAULT '', added_at TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS prints (sha256 TEXT PRIMARY KEY, print BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS history (
@@ -71,6 +72,7 @@ class ImageRecord:
     group         : the same for near twins: no split and no leave-one-out may part them
     role          : one of ROLES, or None as long as it has none
     session       : shift, lot or day it was taken in, "" if unknown; see ``pages.services.sessions``
+    added_by, added_at : who added it, and when (ISO 8601, UTC); "" in a dataset from before they were kept
     """
 
     sha256: str
@@ -85,6 +87,8 @@ class ImageRecord:
     group: str
     role: str | None
     session: str = ""
+    added_by: str = ""
+    added_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +114,12 @@ class Ledger:
     def __init__(self, ws: Workspace) -> None:
         self._ws = ws
         with ws.transaction() as db:
-            for statement in _statements(_SCHEMA):
+            for statement in _statements(_SCHEMA + made_pictures.SCHEMA):
                 db.execute(statement)
-            if "session" not in {row["name"] for row in db.execute("PRAGMA table_info(images)")}:
-                # A workspace from before sessions: its pictures have none.
-                db.execute("ALTER TABLE images ADD COLUMN session TEXT NOT NULL DEFAULT ''")
+            columns = {row["name"] for row in db.execute("PRAGMA table_info(images)")}
+            for name in ("session", "added_by", "added_at"):  # a workspace from before these were kept
+                if name not in columns:
+                    db.execute(f"ALTER TABLE images ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
 
     def records(self, label: str | None = None, role: str | None = None) -> tuple[ImageRecord, ...]:
         """Pictures of the dataset, sorted by name; of one label or one role if asked."""
@@ -147,8 +152,8 @@ class Ledger:
         ------
         RoleConflict
             If a picture is not in the dataset, is of the other label, or, for ``verification_ng``, it or a
-            near twin of it ever seeded a generator or set a threshold.  Also if a picture is to seed or set
-            while a near twin of it stands as verification.
+            copy of it ever seeded a generator or set a threshold, is a good part, or was made here.  Also if a
+            picture is to seed or set while a near twin of it stands as verification.
         """
         self.assign_many({role: list(sha256s)}, by=by, why=why)
 
@@ -158,13 +163,13 @@ class Ledger:
         witnesses = [sha for sha, role in wanted.items() if role == "verification_ng"]
         spoilt, seen = spoiling_pictures(self._ws, witnesses)
         with self._ws.transaction() as db:
-            if _last_entry(db) != seen:
-                raise RoleConflict("Another process changed a role at the same moment; try again.")
+            if moment(db) != seen:
+                raise RoleConflict("Another process changed a role or made pictures at the same moment; try again.")
             known = {row["sha256"]: _record(row) for row in db.execute("SELECT * FROM images")}
             for role, shas in sha256s_of_role.items():
                 _check_labels(shas, role, known)
-            for sha, (other, other_role) in spoilt.items():
-                raise RoleConflict(_spoilt_sentence(known[sha].name, other, other_role))
+            for sha, spoiler in spoilt.items():
+                raise RoleConflict(spoiler.sentence(known[sha].name))
             _check_witnesses(wanted, known)
             at = datetime.now(UTC).isoformat(timespec="seconds")
             db.executemany("UPDATE images SET role = ? WHERE sha256 = ?", [(r, s) for s, r in wanted.items()])
@@ -173,50 +178,9 @@ class Ledger:
                 [(at, sha, known[sha].name, role, by, why) for sha, role in wanted.items()],
             )
 
-    def prints(self, sha256s: Sequence[str]) -> list[twins.Print]:
+    def prints(self, sha256s: Sequence[str]) -> list[Print]:
         """Prints of pictures that are, or once were, in a dataset of this workspace."""
-        with self._ws.transaction() as db:
-            return read_prints(db, sha256s)
-
-
-def spoiling_pictures(
-    ws: Workspace, sha256s: Sequence[str], new_prints: Sequence[twins.Print] | None = None
-) -> tuple[dict[str, tuple[str, str]], int]:
-    """Which of these may not be verification, and the name and role of the picture that forbids it.
-
-    It is the picture itself or a near twin, in the dataset or in the history of earlier ones.  ``new_prints``
-    are those of pictures not stored yet.  The second value is the last entry of the history that was looked
-    at.  The search takes seconds, so it holds no lock.
-    """
-    with ws.transaction() as db:
-        seen = _last_entry(db)
-        rows = db.execute(
-            "SELECT sha256, name, role FROM history WHERE role IN (?, ?) ORDER BY id", _SPOILS_VERIFICATION
-        ).fetchall()
-        spoiling = {row["sha256"]: (row["name"], row["role"]) for row in rows}
-        others = list(spoiling)
-        theirs = read_prints(db, others)
-        ours = read_prints(db, sha256s) if new_prints is None and spoiling else new_prints
-    if not spoiling or not sha256s:
-        return {}, seen
-    found = {sha: spoiling[sha] for sha in sha256s if sha in spoiling}
-    for i, j in twins.find_twins(ours, theirs):
-        found.setdefault(sha256s[i], spoiling[others[j]])
-    return found, seen
-
-
-def _last_entry(db: sqlite3.Connection) -> int:
-    return db.execute("SELECT coalesce(max(id), 0) FROM history").fetchone()[0]
-
-
-def read_prints(db: sqlite3.Connection, sha256s: Sequence[str]) -> list[twins.Print]:
-    """Prints in the order asked for."""
-    blobs: dict[str, bytes] = {}
-    for start in range(0, len(sha256s), _QUERY_SIZE):
-        part = list(sha256s[start : start + _QUERY_SIZE])
-        marks = ",".join("?" * len(part))
-        blobs.update(db.execute(f"SELECT sha256, print FROM prints WHERE sha256 IN ({marks})", part).fetchall())
-    return [twins.Print.from_bytes(blobs[sha]) for sha in sha256s]
+        return load_prints(self._ws, sha256s)
 
 
 def _check_labels(sha256s: list[str], role: str, known: dict[str, ImageRecord]) -> None:
@@ -236,7 +200,7 @@ def _check_labels(sha256s: list[str], role: str, known: dict[str, ImageRecord]) 
 def _check_witnesses(wanted: dict[str, str], known: dict[str, ImageRecord]) -> None:
     """No picture may begin to teach or to set while a near twin stays behind as verification."""
     for sha, role in wanted.items():
-        if role not in _SPOILS_VERIFICATION:
+        if role not in SPOILS_VERIFICATION:
             continue
         for other in known.values():
             stays = wanted.get(other.sha256, other.role) == "verification_ng"
@@ -245,14 +209,6 @@ def _check_witnesses(wanted: dict[str, str], known: dict[str, ImageRecord]) -> N
                     f"{known[sha].name} cannot be {role} while its near twin {other.name} is verification; "
                     "give both the same role."
                 )
-
-
-def _spoilt_sentence(name: str, other: str, role: str) -> str:
-    done = "seeded a generator" if role == "generator_seed" else "set a threshold"
-    return (
-        f"{name} cannot be used for verification: {other}, the same picture or a near twin of it, has {done}"
-        "; take a picture the detector has never seen."
-    )
 
 
 def _record(row: sqlite3.Row) -> ImageRecord:

@@ -28,7 +28,8 @@ from pages.services.foreign_answers import imported
 from pages.services.foreign_scores import Bench, score_foreign
 from pages.services.kit import Kit, kit_of
 from pages.services.ledger import ImageRecord, Ledger
-from pages.services.made import MOST_PARENTS, facts_of, make, texture_source
+from pages.services.made import MOST_PARENTS, facts_of, make, method_class, texture_source
+from pages.services.made_pictures import of_files, register
 from pages.services.picture_scores import features_of, median_shift, write_pictures
 from pages.services.pictures import read_at_size
 from pages.services.progress import Progress, StageClock
@@ -206,8 +207,21 @@ def synthesize(
             "notices": [*source.notices, *setup.kit.notices],
         },
     )
+    with clock("register"):
+        for name, scored in sets.items():
+            seeds = _seeds_of(name, config.synthesis)
+            parents = [(parent, *seeds) for parent in facts[name]["parents"]]
+            register(ws, of_files([folder / f"{stem}.png" for stem in scored.ids], name, parents))
     save_result(ws, SYNTHESIS, result)
     return result
+
+
+def _seeds_of(name: str, config: settings.SynthesisConfig) -> list[str]:
+    """sha256 of the real NG that a method of this package drew from; those of imported sets are known from them."""
+    if name in config.imported:
+        return []
+    drawing = config.mixture if name == settings.MIXTURE else (name,)
+    return sorted(config.sources) if any("sources" in method_class(one).needs for one in drawing) else []
 
 
 def _drawn_by(config: settings.RunConfig) -> tuple[str, ...]:
