@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium
 import pytest
 
 from ias_core.errors import IasError
+from pages.services.chain import CANNOT_DO
 from pages.services.document import fonts, html, pdf, picture
 from pages.services.document.details import sections
 from pages.services.document.facts import first_page
@@ -203,8 +204,7 @@ def test_every_picture_is_listed_by_its_hash(pdfs, htmls):
 def test_what_the_chain_cannot_do_is_said(pdfs):
     text = text_of(pdfs["whole"])
     for words in (
-        "It shows that a record was changed, not that it was true.",
-        "Whoever can rewrite the whole chain can forge it: keep the printed record hash elsewhere",
+        CANNOT_DO,
         "In the style of 21 CFR Part 11",
         "this is not a claim of compliance",
         "Synthetic NG show where the detector looks; they are not evidence of what escapes.",
