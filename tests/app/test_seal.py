@@ -81,7 +81,7 @@ def change_the_weights(ws, monkeypatch):
 
 
 def is_weights(path) -> bool:
-    return path.suffix == ".pth"
+    return str(path).endswith(".pth")
 
 
 def change_a_setting(ws, monkeypatch):
