@@ -213,11 +213,11 @@ def test_a_record_file_is_about_what_was_handed_over_whatever_came_later(ws, wri
 
 
 def test_every_single_byte_counts(written):
-    """Every byte of the file changed once, to each of three others; every byte left out; one put in everywhere."""
+    """Every byte of the file changed once, in one bit or another; every second one left out; one put in everywhere."""
     data = written.read_bytes()
-    changed = [data[:i] + bytes([data[i] ^ flip]) + data[i + 1 :] for i in range(len(data)) for flip in (1, 32, 128)]
-    changed += [data[:i] + data[i + 1 :] for i in range(len(data))]
-    changed += [data[:i] + b" " + data[i:] for i in range(len(data) + 1)]
+    changed = [data[:i] + bytes([data[i] ^ (1 << i % 8)]) + data[i + 1 :] for i in range(len(data))]
+    changed += [data[:i] + data[i + 1 :] for i in range(0, len(data), 2)]
+    changed += [data[:i] + b" " + data[i:] for i in range(0, len(data) + 1, 2)]
     assert len(changed) > 1000
     unseen = []
     for other in changed:
