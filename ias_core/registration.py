@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import cv2
@@ -19,9 +20,12 @@ import numpy as np
 _BASE_PX = 160  # longer side of the largest of the five sizes; smaller pictures are enlarged
 _STEP = 2**0.25
 _SIZES = 5  # the least is half the base: as small as a cropping to half of width and height makes the whole
+# Of more pictures than this only some sizes are asked: against all five of the others they meet every ratio still.
+_FEW, _SIZES_ASKED = 50, (0, 2, 4)
 _POINTS = 250  # at the largest size; with the side fewer, but never below
 _POINTS_LEAST = 60
 _STRONGEST = 120
+_CHOICE, _CELLS = 4, 8  # points to choose from, for one; cells along a side that they are chosen from in turn
 _PATCH_PX = 20
 # Equal contrast: a band between two Gaussian widths, divided by its local strength (px; grey levels).
 _FINE, _BROAD, _AROUND, _STRENGTH_LEAST = 0.8, 3.0, 13, 0.5
@@ -29,6 +33,7 @@ _FINE, _BROAD, _AROUND, _STRENGTH_LEAST = 0.8, 3.0, 13, 0.5
 _PIECE_BITS, _PIECES = 20, 12  # three to a word of 64 bits
 _BUCKET_MOST = 16  # what lies in a fuller one is layout
 _BITS_APART = 64  # of 256: unlike places differ in 128 +- 8
+_BITS_APART_IN_FIRST = 24  # of the first 64, looked at before the others
 _TURN_APART = 20.0  # degrees from a quarter turn
 _BIN = 1 / 8  # of the longer side: how far apart two points may put the centre of the picture and agree
 _MATCHES_LEAST, _VOTES_LEAST = 4, 0.5
@@ -46,7 +51,7 @@ class Keys:
     centre : (2,) float32       x, y in px, edges at whole numbers
     points : (n, 2) float32     likewise
     angles : (n,) float32       degrees
-    sizes : (n,) int8           which of the five, ascending; of each the strongest first
+    sizes : (n,) int8           which of the five, ascending; of each the best first
     words : (n, 4) uint64       256 bits each
     """
 
@@ -59,9 +64,6 @@ class Keys:
 
     def __len__(self) -> int:
         return len(self.points)
-
-
-Faces = tuple[Keys, Keys]  # of a picture, and of its mirror image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,48 +94,60 @@ class _Votes:
     theirs: np.ndarray
 
 
-def keys_of(grey: np.ndarray) -> Faces:
-    """Key points of a picture (h, w) uint8, and the same ones of its mirror image."""
-    found = [_at_size(grey, k) for k in range(_SIZES)]
-    side, centre = float(max(grey.shape)), np.array(grey.shape[::-1], np.float32) / 2
-    return tuple(
-        Keys(side, centre, *(np.concatenate([one[face][part] for one in found]) for part in range(4)))
-        for face in range(2)
+def keys_of(grey: np.ndarray) -> Keys:
+    """Key points of a picture (h, w) uint8."""
+    found, smaller = [], grey.astype(np.float32)
+    for k in range(_SIZES):
+        factor = _BASE_PX / _STEP**k / max(grey.shape)
+        height, width = (max(1, round(side * factor)) for side in grey.shape)
+        way = cv2.INTER_CUBIC if width > smaller.shape[1] else cv2.INTER_AREA
+        smaller = cv2.resize(smaller, (width, height), interpolation=way)  # from the size before: much faster
+        found.append(_at_size(smaller, k))
+    scales = [np.array(grey.shape[::-1], np.float32) / size for _, _, _, size in found]
+    return Keys(
+        side=float(max(grey.shape)),
+        centre=np.array(grey.shape[::-1], np.float32) / 2,
+        points=np.concatenate([points * scale for (points, *_), scale in zip(found, scales, strict=True)]),
+        angles=np.concatenate([angles for _, angles, _, _ in found]),
+        sizes=np.repeat(np.arange(_SIZES, dtype=np.int8), [len(points) for points, *_ in found]),
+        words=np.concatenate([words for _, _, words, _ in found]),
     )
 
 
-def _at_size(grey: np.ndarray, k: int) -> list[tuple[np.ndarray, ...]]:
-    factor = _BASE_PX / _STEP**k / max(grey.shape)
-    height, width = (max(1, round(side * factor)) for side in grey.shape)
-    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    small = cv2.resize(grey, (width, height), interpolation=way).astype(np.float32)
+def _at_size(small: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
+    """Points (n, 2), angles (n,) and words (n, 4), the best first, and width and height."""
     band = cv2.GaussianBlur(small, (0, 0), _FINE) - cv2.GaussianBlur(small, (0, 0), _BROAD)
-    strength = np.sqrt(cv2.blur(cv2.blur(band * band, (_AROUND, _AROUND)), (_AROUND, _AROUND))) + _STRENGTH_LEAST
+    strength = cv2.sqrt(cv2.blur(cv2.blur(band * band, (_AROUND, _AROUND)), (_AROUND, _AROUND))) + _STRENGTH_LEAST
     even = np.clip(128 + 40 * band / strength, 0, 255).astype(np.uint8)
+    wanted = max(_POINTS_LEAST, round(_POINTS / _STEP**k))
     detector = cv2.ORB_create(
-        nfeatures=max(_POINTS_LEAST, round(_POINTS / _STEP**k)),
+        nfeatures=_CHOICE * wanted,
         nlevels=1,
         edgeThreshold=_PATCH_PX // 2,
         patchSize=_PATCH_PX,
         fastThreshold=10,
     )
-    found = sorted(detector.detect(even), key=lambda one: (-one.response, one.pt))
-    points, words = detector.compute(even, found)
-    flipped = [
-        cv2.KeyPoint(width - 1 - one.pt[0], one.pt[1], one.size, (180 - one.angle) % 360, one.response, one.octave)
-        for one in points
-    ]
-    mirrored = detector.compute(np.ascontiguousarray(even[:, ::-1]), flipped)
-    scale = np.array([grey.shape[1] / width, grey.shape[0] / height], np.float32)
-    return [_arrays(k, scale, *side) for side in ((points, words), mirrored)]
+    found = detector.detect(even)
+    if not found:
+        return np.zeros((0, 2), np.float32), np.zeros(0, np.float32), np.zeros((0, 4), np.uint64), small.shape[::-1]
+    kept = _spread(cv2.KeyPoint_convert(found), np.array([one.response for one in found]), small.shape)[:wanted]
+    found, bits = detector.compute(even, [found[i] for i in kept])
+    angles = np.array([one.angle for one in found], np.float32)
+    words = np.ascontiguousarray(bits).view(np.uint64)
+    return cv2.KeyPoint_convert(found) + np.float32(0.5), angles, words, small.shape[::-1]
 
 
-def _arrays(k: int, scale: np.ndarray, points: Sequence[cv2.KeyPoint], words: np.ndarray | None) -> tuple:
-    n = len(points)
-    at = (np.array([one.pt for one in points], np.float32).reshape(n, 2) + 0.5) * scale
-    angles = np.array([one.angle for one in points], np.float32)
-    bits = np.zeros((0, 32), np.uint8) if words is None else np.ascontiguousarray(words)
-    return at, angles, np.full(n, k, np.int8), bits.view(np.uint64).reshape(n, 4)
+def _spread(points: np.ndarray, strengths: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Places of the points, the strongest of every cell of a grid first, then the second of every cell, and so on.
+
+    Else one long scratch would have nearly all of them, and they look alike.
+    """
+    column, row = np.minimum(points * _CELLS / shape[::-1], _CELLS - 1).astype(int).T
+    order = np.lexsort((-strengths, row * _CELLS + column))
+    cells = (row * _CELLS + column)[order]
+    heads = np.flatnonzero(_heads(cells))
+    rank = np.arange(len(cells)) - np.repeat(heads, np.diff(heads, append=len(cells)))
+    return order[np.lexsort((-strengths[order], rank))]
 
 
 class _Flat:
@@ -145,6 +159,7 @@ class _Flat:
         self.angles = np.concatenate([one.angles for one in keys])
         self.sizes = np.concatenate([one.sizes for one in keys])
         self.words = np.concatenate([one.words for one in keys])
+        self.first = np.ascontiguousarray(self.words[:, 0])
         self.sides = np.array([one.side for one in keys], np.float32)
         self.centres = np.array([one.centre for one in keys])
 
@@ -163,45 +178,54 @@ class _Tables:
         for number in range(_PIECES):
             pieces = flat.pieces(number)
             counts = np.bincount(pieces, minlength=1 << _PIECE_BITS)
-            self._orders.append(np.argsort(pieces, kind="stable").astype(np.int32))
+            self._orders.append(np.argsort(pieces).astype(np.int32))  # within a bucket any order will do
             self._starts.append(np.cumsum(counts) - counts)
             self._counts.append(np.where(counts <= _BUCKET_MOST, counts, 0))
 
     def look_up(self, number: int, pieces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places in ``pieces``, and of the key points that have the same."""
-        counts = self._counts[number][pieces]
+        counts = self._counts[number].take(pieces)
         rows = np.repeat(np.arange(len(pieces)), counts)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, self._orders[number][self._starts[number][pieces][rows] + within]
+        before = self._starts[number].take(pieces) - (np.cumsum(counts) - counts)
+        return rows, self._orders[number].take(np.arange(len(rows)) + before.take(rows))
 
 
-def strongest(faces: Faces) -> Faces:
-    """Fewer key points, the strongest at the largest size: enough where both pictures show nearly the same piece."""
-    plain, mirrored = (
-        replace(one, points=one.points[:n], angles=one.angles[:n], sizes=one.sizes[:n], words=one.words[:n])
-        for one in faces
-        for n in [min(_STRONGEST, np.count_nonzero(one.sizes == 0))]
-    )
-    return plain, mirrored
+def strongest(keys: Keys) -> Keys:
+    """Fewer key points, the best at the largest size: enough where both pictures show nearly the same piece."""
+    return _some(keys, np.flatnonzero(keys.sizes == 0)[:_STRONGEST])
 
 
-def propose(a: Sequence[Faces], b: Sequence[Faces] | None = None, *, mirrored: bool = True) -> list[Proposal]:
+def _some(keys: Keys, places: np.ndarray) -> Keys:
+    parts = {part: getattr(keys, part)[places] for part in ("points", "angles", "sizes", "words")}
+    return replace(keys, **parts)
+
+
+def propose(
+    a: Sequence[Keys], b: Sequence[Keys] | None = None, mirrored: Sequence[Keys] | None = None
+) -> list[Proposal]:
     """Pairs of one picture of ``a`` and one of ``b`` (or within ``a``, the lower place first) that may be copies.
 
-    ``mirrored``: of the mirror images of ``a`` as well.
+    ``mirrored``: key points of the mirror images of ``a``, to look for these as well.
     """
-    theirs = _Flat([plain for plain, _ in (a if b is None else b)])
+    theirs = _Flat(a if b is None else b)
     tables = _Tables(theirs)
-    votes: list[_Votes] = []
-    for flipped in (False, True)[: 1 + mirrored]:
-        ours = _Flat([faces[flipped] for faces in a])
-        edges = np.searchsorted(ours.owner, np.arange(len(a) + 1))
+
+    def votes_of(face: Sequence[Keys]) -> list[_Votes]:
+        few = len(face) <= _FEW
+        ours = _Flat(face if few else [_some(one, np.isin(one.sizes, _SIZES_ASKED)) for one in face])
+        edges = np.searchsorted(ours.owner, np.arange(len(face) + 1))
+        votes: list[_Votes] = []
         first = 0
-        while first < len(a):  # whole pictures: the votes of one are counted together
+        while first < len(face):  # whole pictures: the votes of one are counted together
             last = max(first + 1, int(np.searchsorted(edges, edges[first] + _BLOCK, "right")) - 1)
             matches = _matches(ours, theirs, tables, int(edges[first]), int(edges[last]), within=b is None)
-            votes += _elected(ours, theirs, *matches, flipped)
+            votes += _elected(ours, theirs, *matches, mirrored=face is mirrored)
             first = last
+        return votes
+
+    faces = [a] if mirrored is None else [a, mirrored]
+    with ThreadPoolExecutor(len(faces)) as pool:  # NumPy works outside the interpreter's lock
+        votes = [one for some in pool.map(votes_of, faces) for one in some]
     return [p for p in map(_proposal, _likeliest(votes)) if p is not None]
 
 
@@ -213,19 +237,26 @@ def _matches(
     for number in range(_PIECES):
         rows, columns = tables.look_up(number, ours.pieces(number, start, stop))
         rows += start
-        if within:
-            later = theirs.owner[columns] > ours.owner[rows]
-            rows, columns = rows[later], columns[later]
-        turn = theirs.angles[columns] - ours.angles[rows]
+        # The cheapest question first.  `take` is faster than indexing and lets other threads work.
+        apart = np.bitwise_count(ours.first.take(rows) ^ theirs.first.take(columns))
+        rows, columns = _both(apart <= _BITS_APART_IN_FIRST, rows, columns)
+        turn = theirs.angles.take(columns) - ours.angles.take(rows)
         near = np.abs((turn + 45) % 90 - 45) <= _TURN_APART
-        rows, columns = rows[near], columns[near]
-        apart = np.bitwise_count(ours.words[rows] ^ theirs.words[columns]).sum(1, dtype=np.int32)
-        alike = apart <= _BITS_APART
-        pairs.append(rows[alike] * np.int64(len(theirs.owner)) + columns[alike])
+        if within:
+            near &= theirs.owner.take(columns) > ours.owner.take(rows)
+        rows, columns = _both(near, rows, columns)
+        apart = np.bitwise_count(ours.words.take(rows, axis=0) ^ theirs.words.take(columns, axis=0))
+        rows, columns = _both(apart.sum(1, dtype=np.int32) <= _BITS_APART, rows, columns)
+        pairs.append(rows * np.int64(len(theirs.owner)) + columns)
     found = np.sort(np.concatenate(pairs))  # sorted by hand: np.unique takes several times as long
     rows, columns = np.divmod(found[_heads(found)], len(theirs.owner))
     turns = np.rint((theirs.angles[columns] - ours.angles[rows]) / 90).astype(np.int64) % 4
     return rows, columns, turns
+
+
+def _both(kept: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    places = np.flatnonzero(kept)
+    return rows.take(places), columns.take(places)
 
 
 def _elected(

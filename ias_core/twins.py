@@ -25,7 +25,7 @@ import numpy as np
 
 from ias_core.errors import ShapeError
 from ias_core.grain import same_photograph
-from ias_core.registration import Faces, keys_of, propose, strongest
+from ias_core.registration import Keys, Proposal, keys_of, propose, strongest
 
 GREY_PX = 64
 DETAIL_PX = 192
@@ -47,7 +47,7 @@ _DETAIL_LEAST = 0.05
 _COARSE_LEAST = 0.90
 _COARSE_PX = 32
 _BLOCK = 512  # rows compared at once: bounds the memory to some 200 MB
-_KEYS_KEPT = 2048  # pictures whose key points stay in memory, some 60 kB each
+_KEYS_KEPT = 2048  # pictures whose key points stay in memory, some 40 kB each
 
 _PACKED = GREY_PX**2 + DETAIL_PX**2 // 4
 
@@ -111,14 +111,15 @@ def print_of(pixels: np.ndarray) -> Print:
 
 
 def _view_of(pixels: np.ndarray, levels: np.float32) -> bytes:
-    height, width = pixels.shape[:2]
-    factor = min(1.0, VIEW_PX / max(height, width))
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    height, width = grey.shape
+    factor = VIEW_PX / max(height, width)
     if factor < 1:
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) * levels
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    grey = grey if grey.dtype == np.uint8 else np.rint(grey * levels).astype(np.uint8)
     options = [cv2.IMWRITE_JPEG_QUALITY, _VIEW_QUALITY]
-    return cv2.imencode(".jpg", np.rint(grey).astype(np.uint8), options)[1].tobytes()
+    return cv2.imencode(".jpg", grey, options)[1].tobytes()
 
 
 def agreement(a: Print, b: Print) -> float:
@@ -221,14 +222,15 @@ def _pieces(
     places_a, places_b = ([i for i, p in enumerate(side) if p.view] for side in (a, b))
     if not places_a or not places_b:
         return
+    views_a, views_b = ([side[i].view for i in places] for side, places in ((a, places_a), (b, places_b)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works outside the interpreter's lock
-        ours, theirs = (
-            list(pool.map(_faces, [side[i].view for i in places])) for side, places in ((a, places_a), (b, places_b))
-        )
+        theirs = list(pool.map(_keys, views_b))
+        ours = theirs if within else list(pool.map(_keys, views_a))
+        flipped = list(pool.map(_keys_mirrored, views_a)) if thorough else None
         if not thorough:
             ours, theirs = ([strongest(one) for one in side] for side in (ours, theirs))
-        pairs = {}
-        for proposal in propose(ours, None if within else theirs, mirrored=thorough):
+        pairs: dict[tuple[int, int], list[Proposal]] = {}
+        for proposal in propose(ours, None if within else theirs, flipped):
             pair = places_a[proposal.i], places_b[proposal.j]
             if pair not in known:
                 pairs.setdefault(pair, []).append(proposal)
@@ -243,8 +245,12 @@ def _pieces(
 
 
 @lru_cache(maxsize=_KEYS_KEPT)
-def _faces(view: bytes) -> Faces:
+def _keys(view: bytes) -> Keys:
     return keys_of(_shown(view))
+
+
+def _keys_mirrored(view: bytes) -> Keys:
+    return keys_of(np.ascontiguousarray(_shown(view)[:, ::-1]))
 
 
 def _shown(view: bytes) -> np.ndarray:
