@@ -174,11 +174,6 @@ def find_twins(a: Sequence[Print], b: Sequence[Print] | None = None, *, thorough
     return sorted(found | set(_pieces(a, others, within, thorough, found)))
 
 
-def whole_twins(a: Sequence[Print], b: Sequence[Print]) -> list[tuple[int, int]]:
-    """Of the pairs that `find_twins` finds, those that were not cropped: a cheap search."""
-    return sorted(set(_whole_twins(a, b, within=False))) if a and b else []
-
-
 # Quarter turns of a picture, and of its mirror image.
 _WAYS = tuple((turn, mirrored) for turn in range(4) for mirrored in (False, True))
 
@@ -189,9 +184,9 @@ def _laid(array: np.ndarray, way: tuple[int, bool]) -> np.ndarray:
 
 
 def _whole_twins(a: Sequence[Print], b: Sequence[Print], within: bool) -> Iterator[tuple[int, int]]:
-    coarse_a = _coarse([p.grey for p in a])
-    for way in _WAYS:
-        coarse_b = _coarse([_laid(p.grey, way) for p in b])
+    coarse_b = _coarse([p.grey for p in b])
+    for way in _WAYS:  # of ``a``, which is often the shorter side
+        coarse_a = _coarse([_laid(p.grey, way) for p in a])
         for start in range(0, len(a), _BLOCK):
             proposed = coarse_a[start : start + _BLOCK] @ coarse_b.T >= _COARSE_LEAST
             if within:
@@ -200,11 +195,11 @@ def _whole_twins(a: Sequence[Print], b: Sequence[Print], within: bool) -> Iterat
             for first in range(0, len(columns), _BLOCK):
                 block = columns[first : first + _BLOCK]
                 closer = proposed[np.ix_(rows, block)] & _may_agree(
-                    [a[start + i].detail for i in rows], [_laid(b[j].detail, way) for j in block]
+                    [_laid(a[start + i].detail, way) for i in rows], [b[j].detail for j in block]
                 )
                 for row, column in np.argwhere(closer):
                     i, j = start + int(rows[row]), int(block[column])
-                    if _share_detail(a[i].detail, _laid(b[j].detail, way)):
+                    if _share_detail(_laid(a[i].detail, way), b[j].detail):
                         yield i, j
 
 

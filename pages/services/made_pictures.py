@@ -16,14 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ias_core import imaging
-from ias_core.twins import AGREEMENT_LEAST, Print, agreement, print_of
-from pages.services.prints import load_prints
+from ias_core.twins import Print, print_of
 from pages.services.workspace import Workspace
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS made (
-    sha256 TEXT PRIMARY KEY, print BLOB NOT NULL, method TEXT NOT NULL, parents TEXT NOT NULL, canvas TEXT NOT NULL,
-    made_at TEXT NOT NULL
+    sha256 TEXT PRIMARY KEY, print BLOB NOT NULL, method TEXT NOT NULL, parents TEXT NOT NULL, made_at TEXT NOT NULL
 );
 CREATE TRIGGER IF NOT EXISTS made_is_kept BEFORE DELETE ON made
     BEGIN SELECT RAISE(ABORT, 'the list of made pictures is append-only'); END;
@@ -40,7 +38,6 @@ class MadePicture:
     """A synthetic NG, by the content of its file.
 
     parents : sha256 of what it was drawn from: the good part below it first, where it is known, then real NG
-    canvas  : sha256 of that good part if the whole picture still shows its grain; "" where it does not
     made_at : ISO 8601, UTC; when it was registered
     """
 
@@ -48,7 +45,6 @@ class MadePicture:
     print: Print
     method: str
     parents: tuple[str, ...]
-    canvas: str = ""
     made_at: str = ""
 
 
@@ -66,30 +62,14 @@ def of_files(paths: Sequence[Path], method: str, parents: Sequence[Sequence[str]
 
 def register(ws: Workspace, pictures: Sequence[MadePicture]) -> None:
     """Put made pictures on the list, all in one step; those that are on it stay as they are."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    rows = {one.sha256: (one.sha256, one.print.to_bytes(), one.method, json.dumps(one.parents), at) for one in pictures}
     with ws.transaction() as db:
         known = {row["sha256"] for row in db.execute("SELECT sha256 FROM made")}
-        first = {one.parents[0] for one in pictures if one.parents}
-        printed = {row["sha256"] for row in db.execute("SELECT sha256 FROM prints")} & first
-    fresh = {one.sha256: one for one in pictures if one.sha256 not in known}
-    canvases = sorted(printed)
-    print_of_canvas = dict(zip(canvases, load_prints(ws, canvases), strict=True))
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    rows = [
-        (one.sha256, one.print.to_bytes(), one.method, json.dumps(one.parents), _canvas(one, print_of_canvas), at)
-        for one in fresh.values()
-    ]
-    with ws.transaction() as db:
-        there = {row["sha256"] for row in db.execute("SELECT sha256 FROM made")}  # another process may have been faster
         db.executemany(
-            "INSERT INTO made (sha256, print, method, parents, canvas, made_at) VALUES (?, ?, ?, ?, ?, ?)",
-            [row for row in rows if row[0] not in there],
+            "INSERT INTO made (sha256, print, method, parents, made_at) VALUES (?, ?, ?, ?, ?)",
+            [row for sha, row in rows.items() if sha not in known],
         )
-
-
-def _canvas(one: MadePicture, print_of_canvas: dict[str, Print]) -> str:
-    below = one.parents[0] if one.parents else ""
-    shown = below in print_of_canvas and agreement(one.print, print_of_canvas[below]) >= AGREEMENT_LEAST
-    return below if shown else ""
 
 
 def made_pictures(db: sqlite3.Connection) -> list[MadePicture]:
@@ -100,7 +80,6 @@ def made_pictures(db: sqlite3.Connection) -> list[MadePicture]:
             Print.from_bytes(row["print"]),
             row["method"],
             tuple(json.loads(row["parents"])),
-            row["canvas"],
             row["made_at"],
         )
         for row in db.execute("SELECT * FROM made ORDER BY rowid")

@@ -6,12 +6,13 @@ Copies are known by their grain and not by their names, see ``ias_core.twins``.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ias_core import twins
 from ias_core.folders import OK
-from pages.services.made_pictures import made_pictures
+from pages.services.made_pictures import MadePicture, made_pictures
 from pages.services.prints import load_prints
 from pages.services.workspace import Workspace
 
@@ -22,6 +23,7 @@ _DONE = {
     "threshold_ng": "has set a threshold",
     OK: "is one of the good parts that detector and thresholds rest on",
 }
+_OF_ONE_PART = 8
 Moment = tuple[int, int]  # how long history and list of made pictures were when they were looked at
 
 
@@ -38,7 +40,7 @@ class Spoiler:
     def sentence(self, of: str) -> str:
         """Why ``of``, as the user calls it, is refused."""
         if self.what == MADE:
-            why = f"it shows the same picture as a synthetic NG made here ({self.name}), or the good part below it"
+            why = f"it shows the same picture as a synthetic NG made here ({self.name})"
         else:
             why = f"{self.name}, the same picture or a near twin of it, {_DONE[self.what]}"
         return f"{of} cannot be used for verification: {why}; take a picture the detector has never seen."
@@ -61,35 +63,34 @@ def spoiling_pictures(
     with ws.transaction() as db:
         seen = moment(db)
         spoiling = _spoiling(db)
-        groups = {row["sha256"]: row for row in db.execute('SELECT sha256, name, label, "group" FROM images')}
+        records = {row["sha256"]: row for row in db.execute('SELECT sha256, name, label, "group" FROM images')}
         made = made_pictures(db) if sha256s else []
-        printed = {row["sha256"] for row in db.execute("SELECT sha256 FROM prints")} if made else set()
     if not sha256s:
         return {}, seen
-    found: dict[str, Spoiler] = {}
-    for sha in sha256s:
-        if sha in spoiling:
-            found[sha] = spoiling[sha]
-    by_sha = {one.sha256: Spoiler(one.method, MADE) for one in made}
-    found |= {sha: by_sha[sha] for sha in sha256s if sha in by_sha and sha not in found}
+    was_made = {one.sha256: Spoiler(one.method, MADE) for one in made}
+    known = was_made | spoiling
+    found = {sha: known[sha] for sha in sha256s if sha in known}
     if new_prints is None:
-        _look_in_groups(found, sha256s, groups, spoiling)
-    open_ = [i for i, sha in enumerate(sha256s) if sha not in found]
-    # Copies of a good part of now were looked for when it, or the candidate, came in.
-    canvases = {one.canvas: Spoiler(one.method, MADE) for one in made if one.canvas in printed - groups.keys()}
-    own = [one for one in made if not one.canvas]
-    if not open_ or not (spoiling or made):
+        _look_in_groups(found, sha256s, records, spoiling)
+    left = [i for i, sha in enumerate(sha256s) if sha not in found]
+    if not left or not known:
         return found, seen
-    ours = load_prints(ws, [sha256s[i] for i in open_]) if new_prints is None else [new_prints[i] for i in open_]
-    known = {**spoiling, **canvases}
-    theirs = [*load_prints(ws, list(known)), *(one.print for one in own)]
-    why = [*known.values(), *(by_sha[one.sha256] for one in own)]
-    for k, j in twins.find_twins(ours, theirs):
-        found.setdefault(sha256s[open_[k]], why[j])
-    on_canvas = [one for one in made if one.canvas]
-    for k, j in twins.whole_twins(ours, [one.print for one in on_canvas]):
-        found.setdefault(sha256s[open_[k]], by_sha[on_canvas[j].sha256])
+    ours = load_prints(ws, [sha256s[i] for i in left]) if new_prints is None else [new_prints[i] for i in left]
+    for names, theirs in [(list(spoiling), load_prints(ws, list(spoiling))), *_batches(made)]:
+        for k, j in twins.find_twins(ours, theirs):
+            found.setdefault(sha256s[left[k]], known[names[j]])
     return found, seen
+
+
+def _batches(made: Sequence[MadePicture]) -> list[tuple[list[str], list[twins.Print]]]:
+    """Few of one good part in each: what looks like many pictures is taken for layout (``ias_core.registration``)."""
+    batches: dict[int, list[MadePicture]] = {}
+    of_part: Counter[str] = Counter()
+    for one in made:
+        part = one.parents[0] if one.parents else one.sha256
+        batches.setdefault(of_part[part] // _OF_ONE_PART, []).append(one)
+        of_part[part] += 1
+    return [([one.sha256 for one in batch], [one.print for one in batch]) for batch in batches.values()]
 
 
 def _spoiling(db: sqlite3.Connection) -> dict[str, Spoiler]:
