@@ -154,8 +154,8 @@ def find_twins(a: Sequence[Print], b: Sequence[Print] | None = None, *, thorough
     a, b : sequences of Print
         Without ``b``, pairs within ``a``.
     thorough : bool
-        Look for croppings by up to a quarter of each side, mirrored as well; else only for slight ones that are not
-        mirrored, in a fraction of the time.
+        Look for mirror images, and for croppings by up to a quarter of each side; else only for slight croppings, in
+        a fraction of the time.
 
     Returns
     -------
@@ -170,12 +170,13 @@ def find_twins(a: Sequence[Print], b: Sequence[Print] | None = None, *, thorough
     others = a if b is None else b
     if not a or not others:
         return []
-    found = set(_whole_twins(a, others, within))
+    found = set(_whole_twins(a, others, within, _WAYS if thorough else _TURNS))
     return sorted(found | set(_pieces(a, others, within, thorough, found)))
 
 
-# Quarter turns of a picture, and of its mirror image.
-_WAYS = tuple((turn, mirrored) for turn in range(4) for mirrored in (False, True))
+# Quarter turns of a picture, and of its mirror image as well.
+_TURNS = tuple((turn, False) for turn in range(4))
+_WAYS = (*_TURNS, *((turn, True) for turn in range(4)))
 
 
 def _laid(array: np.ndarray, way: tuple[int, bool]) -> np.ndarray:
@@ -183,9 +184,11 @@ def _laid(array: np.ndarray, way: tuple[int, bool]) -> np.ndarray:
     return np.rot90(array[:, ::-1] if mirrored else array, turn)
 
 
-def _whole_twins(a: Sequence[Print], b: Sequence[Print], within: bool) -> Iterator[tuple[int, int]]:
+def _whole_twins(
+    a: Sequence[Print], b: Sequence[Print], within: bool, ways: Sequence[tuple[int, bool]]
+) -> Iterator[tuple[int, int]]:
     coarse_b = _coarse([p.grey for p in b])
-    for way in _WAYS:  # of ``a``, which is often the shorter side
+    for way in ways:  # of ``a``, which is often the shorter side
         coarse_a = _coarse([_laid(p.grey, way) for p in a])
         for start in range(0, len(a), _BLOCK):
             proposed = coarse_a[start : start + _BLOCK] @ coarse_b.T >= _COARSE_LEAST
@@ -244,6 +247,7 @@ def _keys(view: bytes) -> Keys:
     return keys_of(_shown(view))
 
 
+@lru_cache(maxsize=_KEYS_KEPT)
 def _keys_mirrored(view: bytes) -> Keys:
     return keys_of(np.ascontiguousarray(_shown(view)[:, ::-1]))
 
