@@ -24,7 +24,9 @@ def test_tails_count_every_order_of_the_scores():
 
 @pytest.mark.parametrize(("n", "r", "m"), [(1, 0, 9), (20, 3, 60), (300, 29, 600)])
 def test_tails_are_scipys_beta_binomial(n, r, m):
-    np.testing.assert_allclose(_tails(n, r, m), betabinom.sf(np.arange(n + 1) - 1, n, r + 1, m - r), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        _tails(n, r, m), betabinom.sf(np.arange(n + 1) - 1, n, r + 1, m - r), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_one_control_beyond_every_good_part_has_its_share_of_the_orders():
