@@ -169,6 +169,7 @@ def test_demo_from_data_to_signed_record(tmp_path):
         for label, text in PRODUCT.items():
             page.get_by_label(label).fill(text)
         page.get_by_role("button", name="Save", exact=True).click()
+        page.wait_for_timeout(5000)  # what is signed is what the page shows, and it is drawn anew with the part's name
         for name, expected in zip(
             NAMES, ("Still to come: reviewed, approved", "Still to come: approved", "Approved"), strict=True
         ):
